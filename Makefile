@@ -1,0 +1,47 @@
+# Thin aliases. Every target builds .venv from requirements.lock when it is missing or older than the lock.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export JUPYTER_PLATFORM_DIRS := 1
+
+.PHONY: demo test repro lab lint lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   the whole pipeline from nothing, at scale demo, into build/demo"
+	@echo "make test   pytest and nbval"
+	@echo "make repro  dvc repro: rebuild what has changed"
+	@echo "make lab    JupyterLab on localhost"
+	@echo "make lint   ruff"
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "Python 3.11 is needed; name it: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv/.ready
+	python -m mecpaper.rebuild demo build/demo
+
+test: .venv/.ready
+	python -m pytest
+	python -m pytest --nbval --nbval-current-env -p no:cacheprovider notebooks
+
+repro: .venv/.ready
+	python -m dvc repro
+
+lab: .venv/.ready
+	jupyter lab --ip=127.0.0.1 notebooks/00_read_me_first.ipynb
+
+lint: .venv/.ready
+	ruff check . && ruff format --check .
+
+lock: .venv/.ready
+	{ echo "# Exact versions of the environment, for Python 3.11. Made by 'make lock' from pyproject.toml."; \
+	  python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock
+
+clean:
+	rm -rf build .venv

@@ -1,0 +1,221 @@
+"""Controls that learn nothing: fixed policies, always-local, and a planner that searches the simulator itself.
+
+The planner is the yardstick of every learner. It optimises a short vector, a `Plan`, by CMA-ES on common random
+numbers, and is then measured on fresh episodes. It is not an upper bound: it is the best found in a family that is
+small but holds what a stationary (or a time- and battery-aware) policy of identical devices needs, among them
+unequal roles, since only some devices can gain by offloading at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cma
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mecpaper.config import GameConfig
+from mecpaper.evaluate import Measures, Policy, evaluate
+from mecpaper.game import Game, generators
+
+PLAN_STREAM = 21
+"""Random stream of the planner's own episodes (see `mecpaper.game.generators`)."""
+
+SIGNALS = (
+    "local_frame_rate", "local_resolution", "local_cpu_frequency",
+    "offload_frame_rate", "offload_resolution", "offload_transmit_power",
+)  # fmt: skip
+"""The actor outputs a plan sets, each in [-1, 1], for chunks that stay local and chunks that are sent."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A family of policies described by one vector.
+
+    Per chunk index k, `round(share * N)` devices request offloading, a different set for each k, so that the
+    roles are spread. The vector holds the share (mapped from [-1, 1] to [0, 1]) and the `SIGNALS`; an adaptive
+    plan adds to each signal a slope on the payback of the slot and a slope on the battery level.
+
+    Args:
+        adaptive: may depend on time and battery.
+        offloading: False holds the share at 0: the best always-local policy.
+    """
+
+    adaptive: bool = False
+    offloading: bool = True
+
+    @property
+    def size(self) -> int:
+        """Length of the vector."""
+        return 1 + len(SIGNALS) * (3 if self.adaptive else 1)
+
+    def policy(self, game: Game, vectors: Tensor) -> Policy:
+        r"""The policies of several vectors, one per run of the game.
+
+        The payback of slot t is the weight its quality has in the return, $\sum_{s \ge t} 1/s$ (D11), less its
+        mean, which is 1.
+
+        Args:
+            game: the game to be played; its `slot` and battery are read as it goes.
+            vectors: `[run, size]`.
+        """
+        count = len(SIGNALS)
+        share = ((vectors[:, 0] + 1.0) / 2.0).clamp(0.0, 1.0) if self.offloading else torch.zeros(len(vectors))
+        base = vectors[:, 1 : 1 + count].view(-1, 1, 1, count)
+        device = torch.arange(game.devices).view(-1, 1)
+        chunk = torch.arange(game.chunks).view(1, -1)
+        position = (device + chunk * game.devices // game.chunks) % game.devices
+        sends = (position < (share * game.devices).round().view(-1, 1, 1)).unsqueeze(1)
+        inverse = 1.0 / torch.arange(1, game.slots + 1, dtype=game.dtype)
+        payback = inverse.flip(0).cumsum(0).flip(0) - 1.0
+
+        def act(observation: Tensor, uniform: Tensor) -> Tensor:
+            signal = base.expand(-1, game.envs, game.devices, count)
+            if self.adaptive:
+                slopes = vectors[:, 1 + count :].view(-1, 2, 1, 1, count)
+                level = (game.battery / game.battery_capacity - 0.5).unsqueeze(-1)
+                signal = signal + slopes[:, 0] * payback[game.slot] + slopes[:, 1] * level
+            local, sent = signal[..., :3].unsqueeze(-2), signal[..., 3:].unsqueeze(-2)
+            shape = (*signal.shape[:-1], game.chunks)
+            chosen = sends.expand(shape)
+            frame_rate = torch.where(chosen, sent[..., 0], local[..., 0])
+            resolution = torch.where(chosen, sent[..., 1], local[..., 1])
+            power, frequency = sent[..., 2].expand(shape), local[..., 2].expand(shape)
+            request = torch.where(chosen, 1.0, -1.0).to(signal.dtype)
+            return torch.stack([request, frame_rate, resolution, power, frequency], dim=-1).flatten(-2)
+
+        return act
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one restart of the planner found."""
+
+    vector: NDArray
+    planned_reward: float
+    evaluations: int
+
+
+def plan(
+    config: GameConfig,
+    family: Plan,
+    constrained: bool,
+    seed: int,
+    generations: int,
+    population: int = 16,
+    episodes: int = 2,
+    price: float = 20.0,
+) -> Found:
+    """Search a family of policies for the highest mean reward by CMA-ES, on the same episodes throughout.
+
+    Args:
+        config: the game.
+        family: which policies.
+        constrained: keep the mean energy at or under C_limit, by an exact penalty of `price` per J of excess.
+        seed: of the search and of its episodes.
+        generations, population: size of the search.
+        episodes: common random episodes per candidate.
+        price: reward taken per J of excess; far above what a J is worth.
+    Returns:
+        the best vector and its mean reward per device and slot on the planning episodes.
+    """
+    game = Game([config] * population, episodes)
+    limit = game.cost_limit.mean().item()
+
+    def score(vectors: Sequence[NDArray]) -> list[float]:
+        stacked = torch.as_tensor(np.array(vectors), dtype=game.dtype).clamp(-1.5, 1.5)
+        policy = family.policy(game, stacked)
+        game.reset(generators([seed] * population, PLAN_STREAM))
+        measures, nothing = Measures(game), torch.empty(0)
+        for _ in range(game.slots):
+            measures.add(game.step(policy(nothing, nothing)))
+        result = measures.result()
+        excess = (result["energy"] - limit).clamp(min=0.0) if constrained else torch.zeros_like(result["energy"])
+        return (price * excess - result["reward"]).tolist()
+
+    options = {"seed": seed + 1, "popsize": population, "maxiter": generations, "verbose": -9, "bounds": [-1.5, 1.5]}
+    scales = [1.0] * (1 + len(SIGNALS)) + [0.3] * (family.size - 1 - len(SIGNALS))
+    search = cma.CMAEvolutionStrategy([0.0] * family.size, 0.5, options | {"CMA_stds": scales})
+    while not search.stop():
+        candidates = search.ask()
+        search.tell(candidates, score(candidates))
+    best = np.clip(search.result.xbest, -1.5, 1.5)
+    return Found(best, -float(search.result.fbest), int(search.result.evaluations))
+
+
+def measure(config: GameConfig, family: Plan, vector: NDArray, seed: int, episodes: int) -> dict[str, float]:
+    """Measures of a plan on fresh episodes.
+
+    Args:
+        config: the game.
+        family, vector: the policy.
+        seed, episodes: of the evaluation.
+    Returns:
+        the measures of `Measures.result`, and every episode's mean reward and energy under "rewards", "energies".
+    """
+    game = Game([config], episodes)
+    policy = family.policy(game, torch.as_tensor(vector, dtype=game.dtype).view(1, -1))
+    return {name: float(value[0]) for name, value in evaluate(policy, game, [seed]).items()}
+
+
+def planner_table(
+    config: GameConfig, restarts: int, generations: int, seed: int, episodes: int, progress=None
+) -> pd.DataFrame:
+    """Every family of the planner, with and without the constraint, several restarts, measured on fresh episodes.
+
+    Args:
+        config: the game.
+        restarts: independent searches of each kind.
+        generations: of each search.
+        seed, episodes: of the evaluation; the searches use their own episodes.
+        progress: called with (done, all, label) after each search.
+    Returns:
+        one row per search: policy, constrained, restart, reward, energy, offload_share, sor, latency, accuracy,
+        planned_reward (on the planning episodes), evaluations, and the decoded mean decision variables.
+    """
+    families = {
+        "always-local": Plan(offloading=False),
+        "stationary": Plan(),
+        "time and battery": Plan(adaptive=True),
+    }
+    rows, total = [], 2 * restarts * len(families)
+    for name, family in families.items():
+        for constrained in (True, False):
+            for restart in range(restarts):
+                found = plan(config, family, constrained, restart, generations)
+                values = measure(config, family, found.vector, seed, episodes)
+                kept = {key: values[key] for key in _KEPT}
+                head = {"policy": name, "constrained": constrained, "restart": restart}
+                tail = {"planned_reward": found.planned_reward, "evaluations": found.evaluations}
+                rows.append(head | kept | tail)
+                if progress is not None:
+                    progress(len(rows), total, "planner")
+    return pd.DataFrame(rows)
+
+
+_KEPT = (
+    "reward", "energy", "offload_share", "request_share", "sor", "latency", "accuracy", "battery",
+    "frame_rate", "resolution", "transmit_power", "cpu_frequency",
+)  # fmt: skip
+
+
+def fixed_power_sor(config: GameConfig, seed: int, episodes: int) -> float:
+    """Safe offload rate with no learning at all: every chunk requested, power uniform in its range (§5.2.3).
+
+    Args:
+        config: the game; its attacker and number of devices matter.
+        seed, episodes: of the evaluation.
+    Returns:
+        executed offloads per request.
+    """
+
+    def policy(observation: Tensor, uniform: Tensor) -> Tensor:
+        action = (2.0 * uniform - 1.0).unflatten(-1, (config.chunks, -1))
+        action = torch.cat([torch.ones_like(action[..., :1]), action[..., 1:]], dim=-1)
+        return action.flatten(-2)
+
+    return float(evaluate(policy, Game([config], episodes), [seed])["sor"][0])

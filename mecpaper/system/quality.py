@@ -1,0 +1,148 @@
+"""Video quality, cost, penalty and reward (Section 3.6, Eq 14-20, 23-25)."""
+
+import torch
+from torch import Tensor
+
+
+def accuracy(resolution: Tensor, ceiling: float = 0.988, drop: float = 4.469, scale: float = 200.0) -> Tensor:
+    r"""Parsing accuracy of a chunk, Eq. (16).
+
+    $$a_{nk}(t) = 0.988 - 4.469\, e^{-r_{nk}(t)/200}$$
+
+    Args:
+        resolution: `[..., device, chunk]`, r, pixel.
+        ceiling, drop, scale: the three constants of Eq. 16; scale in pixel.
+    Returns:
+        `[..., device, chunk]`, dimensionless; negative below about 302 pixel.
+    Source: §3.6, Eq. 16.  Deviation: D13.
+    """
+    return ceiling - drop * torch.exp(-resolution / scale)
+
+
+def running_mean(mean: Tensor, value: Tensor, slot: int) -> Tensor:
+    r"""Mean over the slots so far, the form of Eq. (15) and (17).
+
+    $$\bar v(t) = \frac{1}{t} \sum_{t'=1}^{t} v(t') = \bar v(t-1) + \frac{v(t) - \bar v(t-1)}{t}$$
+
+    Args:
+        mean: `[..., device, chunk]`, mean over the first `slot - 1` slots (anything finite at slot 1).
+        value: `[..., device, chunk]`, v(t).
+        slot: t, counted from 1.
+    Returns:
+        `[..., device, chunk]`, mean over the first `slot` slots.
+    Source: §3.6, Eq. 15, 17.  Deviation: D11 (the state of Eq. 32 does not hold these means).
+    """
+    return mean + (value - mean) / slot
+
+
+def frame_smoothness(frame_rate: Tensor, greatest: Tensor | float) -> Tensor:
+    r"""Frame smoothness, Eq. (18): $f^{fs}_{nk}(t) = f_{nk}(t)/f_{max}$.
+
+    Args:
+        frame_rate: `[..., device, chunk]`, f, frame/s.
+        greatest: F_max, frame/s.
+    Returns:
+        `[..., device, chunk]`, in (0, 1].
+    Source: §3.6, Eq. 18.  Deviation: none.
+    """
+    return frame_rate / greatest
+
+
+def frame_change(frame_rate: Tensor, previous: Tensor | None, rule: str = "literal") -> Tensor:
+    r"""Frame-rate change factor, Eq. (19).
+
+    $$f^{fc}_{nk}(t) = 1 - \frac{|f_{nk}(t) - f_{nk}(t-1)|}{f_{nk}(t-1)}$$
+
+    Args:
+        frame_rate: `[..., device, chunk]`, f(t), frame/s.
+        previous: f(t-1), or None at the first slot, where the factor is 1 (f(0) is undefined).
+        rule: "literal", which is negative when f more than doubles, or "clipped" at 0 (D12).
+    Returns:
+        `[..., device, chunk]`, at most 1.
+    Source: §3.6, Eq. 19.  Deviation: D12.
+    """
+    if previous is None:
+        return torch.ones_like(frame_rate)
+    factor = 1.0 - (frame_rate - previous).abs() / previous
+    return factor.clamp(min=0.0) if rule == "clipped" else factor
+
+
+def smoothness(frame_smoothness: Tensor, frame_change: Tensor) -> Tensor:
+    r"""Smoothness of one slot, the summand of Eq. (17): $f^{fs}_{nk}(t')\, f^{fc}_{nk}(t')$.
+
+    Args:
+        frame_smoothness, frame_change: `[..., device, chunk]`, Eq. 18 and 19.
+    Returns:
+        `[..., device, chunk]`; `running_mean` of it is F of Eq. 17.
+    Source: §3.6, Eq. 17.  Deviation: D11, D12.
+    """
+    return frame_smoothness * frame_change
+
+
+def recognition_quality(weights: tuple[float, float], mean_accuracy: Tensor, mean_smoothness: Tensor) -> Tensor:
+    r"""Video recognition quality, Eq. (14): $V_{nk}(t) = \mu_1 A_{nk}(t) + \mu_2 F_{nk}(t)$.
+
+    Args:
+        weights: mu_1, mu_2, which sum to 1.
+        mean_accuracy: `[..., device, chunk]`, A of Eq. 15.
+        mean_smoothness: `[..., device, chunk]`, F of Eq. 17.
+    Returns:
+        `[..., device, chunk]`, below 1.
+    Source: §3.6, Eq. 14.  Deviation: none.
+    """
+    return weights[0] * mean_accuracy + weights[1] * mean_smoothness
+
+
+def compute_cost(weights: tuple[float, float], latency: Tensor, energy: Tensor) -> Tensor:
+    r"""Computational cost, Eq. (20): $C_{nk}(t) = \beta_1 L_{nk}(t) + \beta_2 E_{nk}(t)$.
+
+    Args:
+        weights: beta_1 (per s), beta_2 (per J), which sum to 1.
+        latency: `[..., device, chunk]`, L, s.
+        energy: `[..., device, chunk]`, E, J.
+    Returns:
+        `[..., device, chunk]`, dimensionless.
+    Source: §3.6, Eq. 20.  Deviation: D14.
+    """
+    return weights[0] * latency + weights[1] * energy
+
+
+def battery_penalty(threshold: Tensor | float, battery: Tensor) -> Tensor:
+    r"""Penalty for a battery below its threshold, Eq. (23): $P_{nk}(t) = \max(B_T - E^r_n(t), 0)$.
+
+    Args:
+        threshold: B_T, J, broadcastable to `[..., device]`.
+        battery: `[..., device]`, E^r at the start of slot t, J (D32).
+    Returns:
+        `[..., device]`, J, the same for each chunk of a device.
+    Source: §3.6, Eq. 23.  Deviation: D14, D32.
+    """
+    return (threshold - battery).clamp(min=0.0)
+
+
+def device_reward(quality: Tensor, cost: Tensor, penalty: Tensor) -> Tensor:
+    r"""Reward of a device in a slot, Eq. (24) and (36).
+
+    $$R_n(t) = \sum_{k=1}^{K} \bigl(V_{nk}(t) - C_{nk}(t) - P_{nk}(t)\bigr)$$
+
+    Args:
+        quality: `[..., device, chunk]`, V.
+        cost: `[..., device, chunk]`, C.
+        penalty: `[..., device]`, P, which enters once per chunk, so K times.
+    Returns:
+        `[..., device]`, R_n, dimensionless.
+    Source: §3.6, Eq. 24; §4.1.3, Eq. 36.  Deviation: D14, D20.
+    """
+    return (quality - cost - penalty.unsqueeze(-1)).sum(dim=-1)
+
+
+def objective(rewards: Tensor) -> Tensor:
+    r"""Objective of the whole system over an episode, Eq. (25): $\sum_t \sum_n R_n(t)$.
+
+    Args:
+        rewards: `[..., slot, device]`, R_n(t).
+    Returns:
+        `[...]`, dimensionless.
+    Source: §3.6, Eq. 25.  Deviation: D31 (cited as Eq. 26 in the text).
+    """
+    return rewards.sum(dim=(-2, -1))

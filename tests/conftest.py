@@ -1,0 +1,40 @@
+"""Shared pieces of the tests: the project's own configuration, and a small one for quick trainings."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mecpaper import config
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def settings() -> config.Config:
+    """params.yaml as it is."""
+    return config.load(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def small(settings: config.Config) -> config.Config:
+    """The same with 4 devices, 2 chunks, 5 slots, narrow networks and a few episodes."""
+    data = settings.model_dump()
+    data["game"] |= {"devices": 4, "chunks": 2, "slots": 5}
+    data["scenarios"] = {"default": {}, "users_30": {"devices": 6}}
+    data["learning"] |= {"hidden": [16, 16, 8], "batch": 8, "buffer": 200, "warmup_fraction": 0.1}
+    data["evaluation"] |= {"curve_episodes": 1, "final_episodes": 2}
+    data["run"] |= {"seeds": [1, 2], "episodes": 16, "episodes_at_once": 2, "slots_per_update": 1, "curve_every": 4}
+    return config.parse(config.Config, data)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Small tensors: more threads only cost time, and one thread gives the same bits everywhere."""
+    torch.set_num_threads(1)

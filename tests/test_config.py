@@ -1,0 +1,121 @@
+"""params.yaml: what is wrong is refused in one line that names the key, the value and what is allowed."""
+
+import copy
+import re
+
+import pytest
+
+from mecpaper import config
+from mecpaper.config import ConfigError
+
+
+def _changed(settings, path, value):
+    data = copy.deepcopy(settings.model_dump())
+    *parents, last = path.split(".")
+    section = data
+    for key in parents:
+        section = section[key]
+    if value is _REMOVE:
+        del section[last]
+    else:
+        section[last] = value
+    return data
+
+
+_REMOVE = object()
+
+WRONG = [
+    ("game.devices", 0, ["game.devices", "0", "greater than or equal to 1"]),
+    ("game.devices", "twenty", ["game.devices", "twenty", "integer"]),
+    ("game.devices", 20.5, ["game.devices", "20.5", "integer"]),
+    ("game.devices", True, ["game.devices", "True", "integer"]),
+    ("game.bandwidth", _REMOVE, ["game.bandwidth", "required"]),
+    ("game.bandwith", 1.0, ["game.bandwith", "1.0", "unknown key"]),
+    ("game.bandwidth", -1.0, ["game.bandwidth", "-1.0", "greater than 0"]),
+    ("game.bandwidth", float("nan"), ["game.bandwidth", "nan", "finite"]),
+    ("game.gain_db", [10.0, 8.0], ["gain_db", "[10.0, 8.0]", "must not exceed"]),
+    ("game.resolution", [720.0], ["game.resolution", "[720.0]", "at least 2"]),
+    ("game.transmit_power", [[1.0, 0.3], 1.0], ["transmit_power", "2", "20"]),
+    ("game.cost_weights", [0.5, 0.6], ["cost_weights", "[0.5, 0.6]", "sum to 1"]),
+    ("game.readings.access", "shared", ["game.readings.access", "shared", "full_band"]),
+    ("learning.buffer", 10, ["buffer", "10", "batch"]),
+    ("learning.reward_discount", 1.0, ["learning.reward_discount", "1.0", "less than 1"]),
+    ("cpo_maddpg.gradient", "plain", ["cpo_maddpg.gradient", "plain", "lagrangian"]),
+    ("scenarios.users_30", {"device": 30}, ["scenarios.users_30.device", "30", "unknown key"]),
+    ("scenarios.users_30", {"devices": -3}, ["scenarios.users_30.devices", "-3", "greater than or equal to 1"]),
+    ("cells.maddpg", ["elsewhere"], ["cells.maddpg", "elsewhere", "default"]),
+    ("run.scale", "huge", ["run.scale", "huge", "demo"]),
+    ("scales.demo.scale", "dmeo", ["scales.demo.scale", "dmeo", "demo"]),
+    ("run.seeds", [1, 2, 1], ["seeds", "[1, 2, 1]", "1 is repeated"]),
+    ("run.seeds", [], ["run.seeds", "[]", "at least 1"]),
+    ("run.curve_every", 30, ["curve_every", "30", "multiple"]),
+    ("figures.confidence", 1.5, ["figures.confidence", "1.5", "less than 1"]),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "words"), WRONG, ids=[f"{p}={v}"[:50] for p, v, _ in WRONG])
+def test_wrong_value_is_refused_in_one_line(settings, path, value, words):
+    with pytest.raises(ConfigError) as caught:
+        config.parse(config.Config, _changed(settings, path, value))
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_the_project_file_is_valid_and_round_trips(settings):
+    assert config.parse(config.Config, settings.model_dump()) == settings
+
+
+def test_a_scale_that_does_not_exist(root, tmp_path):
+    text = re.sub(r"(?m)^run: \*\w+", "run: *huge", (root / "params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"huge.*allowed") as caught:
+        config.load(tmp_path / "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_given_twice_is_refused(root, tmp_path):
+    (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text() + "\nrandom: {}\n")
+    with pytest.raises(ConfigError, match="random"):
+        config.load(tmp_path / "params.yaml")
+
+
+def test_a_file_that_is_no_mapping_or_missing(tmp_path):
+    (tmp_path / "params.yaml").write_text("just words")
+    with pytest.raises(ConfigError, match="mapping"):
+        config.load(tmp_path / "params.yaml")
+    with pytest.raises(ConfigError, match="no such file"):
+        config.load(tmp_path / "absent.yaml")
+
+
+def test_sections_are_immutable(settings):
+    with pytest.raises(ValueError, match="frozen"):
+        settings.game.devices = 3
+
+
+def test_a_scenario_changes_only_what_it_names(settings):
+    changed = settings.scenario("users_30").model_dump()
+    assert changed.pop("devices") == 30
+    default = settings.game.model_dump()
+    del default["devices"]
+    assert changed == default
+    with pytest.raises(ConfigError, match="nowhere"):
+        settings.scenario("nowhere")
+
+
+def test_a_reading_is_changed_by_its_own_key(settings):
+    assert settings.game.changed(access="orthogonal").readings.access == "orthogonal"
+
+
+def test_the_root_is_found_from_below_and_named_when_absent(root, tmp_path, monkeypatch):
+    monkeypatch.delenv("MECPAPER_ROOT", raising=False)
+    assert config.find_root(root / "notebooks") == root
+    with pytest.raises(ConfigError, match="project root"):
+        config.find_root(tmp_path)
+
+
+def test_fingerprints_differ_with_any_number_and_not_with_order():
+    first = config.fingerprint({"a": 1.0, "b": 2})
+    assert first == config.fingerprint({"b": 2, "a": 1.0})
+    assert first != config.fingerprint({"a": 1.0000001, "b": 2})

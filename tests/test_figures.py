@@ -1,0 +1,74 @@
+"""Figures and tables: drawn from made-up runs, the same bytes each time, numbers as computed by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mecpaper import figures, tables
+
+
+@pytest.fixture
+def curves():
+    rows = []
+    for algorithm, level in (("cpo_maddpg", 1.0), ("random", -5.0)):
+        for seed in (1, 2, 3):
+            for episode in range(0, 50, 10):
+                value = level + 0.1 * seed + 0.01 * episode
+                rows.append(
+                    {"algorithm": algorithm, "seed": seed, "scale": "smoke", "episode": episode, "reward": value}
+                )
+    return pd.DataFrame(rows)
+
+
+def _draw(curves, folder):
+    figure, (axes,) = figures.new_figure()
+    figures.draw_curves(axes, curves, "reward", 2, 0.95, 200)
+    figures.mark_reported(axes, 1.27, "paper: 1.27")
+    axes.legend()
+    figures.describe(figure, curves, 2, 0.95)
+    return axes, figures.save(figure, folder, "fig04")
+
+
+def test_a_figure_drawn_twice_has_the_same_bytes(curves, tmp_path):
+    _, first = _draw(curves, tmp_path / "a")
+    _, second = _draw(curves.sample(frac=1.0, random_state=1), tmp_path / "b")
+    assert set(first) == {"svg", "pdf", "png"}
+    for ending, path in first.items():
+        assert path.read_bytes() == second[ending].read_bytes(), ending
+
+
+def test_a_figure_holds_mean_band_labels_and_the_papers_number(curves, tmp_path):
+    axes, paths = _draw(curves, tmp_path)
+    line = axes.get_lines()[0]
+    # Mean over seeds 1-3 is level + 0.2; the running mean over two points lags by half a step of 0.1.
+    np.testing.assert_allclose(line.get_ydata(), [1.2, 1.25, 1.35, 1.45, 1.55])
+    assert axes.get_xlabel() == "training episode" and "R_n" in axes.get_ylabel()
+    svg = paths["svg"].read_text()
+    for word in ("paper: 1.27", "CPO-MADDPG", "Random", "3 seeds", "scale smoke"):
+        assert word in svg
+
+
+def test_the_palette_tells_algorithms_apart_without_colour():
+    assert len({str(figures.DASHES[name]) for name in figures.ORDER}) == len(figures.ORDER)
+    assert len(set(figures.PALETTE.values())) == len(figures.ORDER)
+
+
+def test_intervals_leave_out_missing_values_and_say_so():
+    summary = pd.DataFrame({"devices": [20, 20, 20, 30], "sor": [0.8, 0.9, np.nan, np.nan]})
+    table = tables.intervals(summary, ["devices"], ("sor",), 0.95, 500).set_index("devices")
+    assert table.loc[20, "mean"] == pytest.approx(0.85)
+    assert table.loc[20, "seeds"] == 2 and table.loc[30, "seeds"] == 0
+    assert np.isnan(table.loc[30, "mean"])
+
+
+def test_table_beside_the_papers_numbers(tmp_path):
+    summary = pd.DataFrame({"devices": [20, 20, 30, 30], "reward": [1.0, 1.2, 0.9, 0.9], "sor": [np.nan] * 4})
+    measured = tables.intervals(summary, ["devices"], ("reward", "sor"), 0.95, 500)
+    reported = pd.DataFrame({"devices": [20], "measure": ["reward"], "value": [1.27]})
+    table = tables.beside_reported(measured, reported, "devices").set_index("devices")
+    assert table.loc[20, "reward"] == "1.100 [1.000, 1.200]"
+    assert table.loc[20, "reward (paper)"] == 1.27
+    assert table.loc[30, "sor"] == "n/a"
+    tables.save(table.reset_index(), tmp_path, "table3", "Users")
+    assert r"\toprule" in (tmp_path / "table3.tex").read_text()
+    assert pd.read_csv(tmp_path / "table3.csv")["devices"].tolist() == [20, 30]

@@ -1,0 +1,56 @@
+"""Notebooks in git are normalised, and the runner leaves the same bytes each time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mecpaper import notebook
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_committed_notebooks_are_executed_and_normalised(path):
+    content = nbformat.read(path, as_version=4)
+    nbformat.validate(content)
+    assert path.read_text(encoding="utf-8") == nbformat.writes(notebook.normalise(content)) + "\n"
+    counts = [cell.execution_count for cell in content.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_cells_are_short_and_the_first_one_is_a_title(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert cells[0].cell_type == "markdown" and cells[0].source.startswith("# ")
+    for cell in cells:
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= 15, cell.id
+            assert "\nclass " not in f"\n{cell.source}", cell.id
+
+
+def _write(path, *sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+
+
+def test_two_runs_leave_the_same_bytes(tmp_path):
+    path = tmp_path / "a.ipynb"
+    _write(path, "print('one')\nprint('two')", "import ipywidgets\nipywidgets.IntSlider()", "1 + 1")
+    notebook.run(path)
+    first = path.read_bytes()
+    notebook.run(path)
+    assert path.read_bytes() == first
+    assert b"widget-0" in first and b"papermill" not in first
+
+
+def test_a_failing_notebook_is_left_as_it_was_and_told_in_one_line(tmp_path):
+    path = tmp_path / "a.ipynb"
+    _write(path, "x = 1", "raise ValueError('seeds = [1, 1]: each seed once')")
+    before = path.read_bytes()
+    done = subprocess.run([sys.executable, "-m", "mecpaper.notebook", str(path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert path.read_bytes() == before
+    assert "cell 2: ValueError: seeds = [1, 1]: each seed once" in done.stderr.splitlines()[-1]

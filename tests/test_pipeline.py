@@ -1,0 +1,103 @@
+"""The whole pipeline at scale smoke in a folder of its own, and what git and dvc say afterwards."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from mecpaper import rebuild, results
+from mecpaper.config import ConfigError, load
+
+
+def _dvc(folder, *arguments):
+    environment = dict(os.environ, MECPAPER_ROOT=str(folder), PYTHONPATH=str(folder), DVC_NO_ANALYTICS="1")
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def built(root, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pipeline") / "smoke"
+    assert rebuild.rebuild(root, folder, "smoke") == 0
+    return folder
+
+
+def _tree(folder):
+    names = ("notebooks", "figures", "data")
+    files = [path for name in names for path in (folder / name).rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in [*files, folder / "dvc.lock"]}
+
+
+@pytest.mark.slow
+def test_everything_is_made(built):
+    for name in ("fig04", "fig05", "fig06"):
+        for ending in ("svg", "pdf", "png"):
+            assert (built / "figures" / f"{name}.{ending}").stat().st_size > 1000
+    assert (built / "figures" / "table3.csv").exists()
+    summary = pd.read_csv(built / "data" / "runs" / "summary.csv")
+    assert list(summary.columns) == list(results.SUMMARY_COLUMNS)
+    assert set(summary["scale"]) == {"smoke"}
+    cells = load(built / "params.yaml").cells
+    wanted = {(algorithm, scenario) for algorithm, names in cells.items() for scenario in names}
+    assert set(zip(summary["algorithm"], summary["scenario"], strict=True)) == wanted
+    assert "smoke" in rebuild.outcome(built) or "Means over 2 seeds" in rebuild.outcome(built)
+
+
+@pytest.mark.slow
+def test_nothing_is_left_to_do_and_a_forced_redraw_changes_nothing(built):
+    assert "up to date" in _dvc(built, "status").stdout
+    before = _tree(built)
+    done = _dvc(built, "repro", "--force", "--single-item", "overall_comparison", "tables", "summary")
+    assert done.returncode == 0, done.stderr
+    assert _tree(built) == before
+
+
+@pytest.mark.slow
+def test_a_changed_number_reruns_what_depends_on_it_and_nothing_else(built):
+    path = built / "params.yaml"
+    text = path.read_text()
+    for old, new, stages in (
+        ("smoothing: 5 ", "smoothing: 4 ", {"overall_comparison", "tables"}),
+        ("priority_exponent: 0.6 ", "priority_exponent: 0.5 ", {"train@cpo_maddpg"}),
+    ):
+        assert old in text
+        path.write_text(text.replace(old, new))
+        status = YAML(typ="safe").load(_dvc(built, "status", "--json").stdout)
+        path.write_text(text)
+        assert set(status) == stages
+
+
+def test_the_switch_is_one_line(root):
+    text = (root / "params.yaml").read_text()
+    assert "run: *smoke" in rebuild.with_scale(text, "smoke")
+    with pytest.raises(ConfigError, match="run"):
+        rebuild.with_scale(text.replace("run: *", "run2: *"), "smoke")
+
+
+def test_a_scale_that_does_not_exist_is_refused_before_anything_starts(root, tmp_path):
+    with pytest.raises(ConfigError, match=r"scale = 'huge': one of smoke, demo, paper"):
+        rebuild.prepare(root, tmp_path / "x", "huge")
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_project_folder_is_not_overwritten(root, monkeypatch):
+    monkeypatch.chdir(root)
+    assert rebuild.main(["smoke", "."]) == 2
+    assert (root / "params.yaml").exists()
+
+
+def test_committed_results_are_what_the_pipeline_would_give(root):
+    done = _dvc(root, "status")
+    assert "up to date" in done.stdout, done.stdout + done.stderr
+
+
+def test_environment_names_the_same_python_and_the_lock(root):
+    environment = YAML(typ="safe").load((root / "environment.yml").read_text())
+    assert "python=3.11" in environment["dependencies"]
+    assert "-r requirements.lock" in environment["dependencies"][-1]["pip"]
+    assert 'requires-python = ">=3.11"' in (root / "pyproject.toml").read_text()
+    assert "torch==2.13.0" in (root / "requirements.lock").read_text().splitlines()

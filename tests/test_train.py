@@ -1,0 +1,179 @@
+"""The training loop: resume, kills, checkpoints of others, numbers that stop being finite, results kept."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+
+from mecpaper import results, train
+from mecpaper.algorithms import ALGORITHMS
+from mecpaper.config import Config, ConfigError, parse
+from mecpaper.train import CheckpointError, NotFiniteError, Training, train_cell
+
+MEASURED = ["reward", "energy", "ecpr_f", "ecpr_m", "offload_share", "episode", "updates"]
+
+
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_a_resumed_training_ends_with_the_same_numbers(small, tmp_path, algorithm):
+    whole = Training(small, algorithm, "default")
+    whole.run()
+    path = tmp_path / "state.safetensors"
+    cut = Training(small, algorithm, "default")
+    cut._measure_curve()
+    for _ in range(3):
+        cut._play_round()
+        cut.episode += small.run.episodes_at_once
+        if cut.episode % small.run.curve_every == 0:
+            cut._measure_curve()
+    cut.save(path)
+    resumed = Training(small, algorithm, "default")
+    resumed.run(path)
+    pd.testing.assert_frame_equal(resumed.curves(), whole.curves(), check_exact=True)
+    for name, tensor in whole.learner.tensors().items():
+        assert torch.equal(tensor, resumed.learner.tensors()[name]), name
+
+
+def _trained(small, seeds):
+    training = Training(small, "cpo_maddpg", "default", seeds=seeds)
+    training.run()
+    return training.curves().set_index(["seed", "episode"])[MEASURED[:5]]
+
+
+def test_a_seed_does_not_depend_on_the_seeds_it_is_batched_with(small):
+    together, alone = _trained(small, [1, 2, 3]), _trained(small, [2])
+    pd.testing.assert_frame_equal(together.loc[[2]], alone, rtol=1e-3, atol=1e-4)
+    # At the start nothing has been learned, so the first point must agree to float32 rounding.
+    pd.testing.assert_frame_equal(together.loc[[(2, 0)]], alone.loc[[(2, 0)]], rtol=1e-6)
+
+
+def test_seeds_differ(small):
+    curves = _trained(small, [1, 2])
+    assert not curves.loc[1].equals(curves.loc[2])
+
+
+KILLED = """
+import sys, json
+from pathlib import Path
+from mecpaper import train
+from mecpaper.config import Config, parse
+train.CHECKPOINT_SECONDS = 0.05
+config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
+import torch; torch.set_num_threads(1)
+train.train_cell(config, "cpo_maddpg", "default", Path(sys.argv[2]))
+"""
+
+
+def test_a_training_killed_at_any_moment_ends_with_the_same_results(small, tmp_path):
+    data = small.model_dump()
+    data["run"]["episodes"] = 64
+    (tmp_path / "config.json").write_text(parse(Config, data).model_dump_json())
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "config.json")]
+    for folder in ("calm", "killed"):
+        (tmp_path / folder).mkdir()
+    subprocess.run([*command, str(tmp_path / "calm")], check=True)
+    for kills in range(40):
+        process = subprocess.Popen([*command, str(tmp_path / "killed")])
+        started = time.monotonic()
+        checkpoints = tmp_path / "killed" / "build" / "checkpoints"
+        while process.poll() is None and not (checkpoints.exists() and time.monotonic() - started > 2.0 + 0.2 * kills):
+            time.sleep(0.01)
+        if process.poll() is not None:
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert process.returncode == 0
+    calm, killed = (results.cell_folder(tmp_path / name, "cpo_maddpg", "default") for name in ("calm", "killed"))
+    for name in ("curves.csv", "policy.safetensors", "cell.json"):
+        assert (calm / name).read_bytes() == (killed / name).read_bytes(), name
+    assert not list((tmp_path / "killed" / "build" / "checkpoints").glob("*.safetensors"))
+
+
+def test_a_finished_cell_is_kept_and_a_changed_one_trained_again(small, tmp_path):
+    assert train_cell(small, "maddpg", "default", tmp_path)
+    assert not train_cell(small, "maddpg", "default", tmp_path)
+    data = small.model_dump()
+    data["learning"]["polyak"] = 0.02
+    assert train_cell(parse(Config, data), "maddpg", "default", tmp_path)
+    cell = results.read_cell(results.cell_folder(tmp_path, "maddpg", "default"))
+    assert cell["learning"]["polyak"] == 0.02
+
+
+def test_the_cells_own_numbers_only_decide(small):
+    data = small.model_dump()
+    data["cpo_maddpg"]["multiplier_rate"] = 0.5
+    data["figures"]["smoothing"] = 9
+    changed = parse(Config, data)
+    assert Training(changed, "maddpg", "default").fingerprint == Training(small, "maddpg", "default").fingerprint
+    assert (
+        Training(changed, "cpo_maddpg", "default").fingerprint != Training(small, "cpo_maddpg", "default").fingerprint
+    )
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_by_name(small, tmp_path):
+    path = tmp_path / "state.safetensors"
+    Training(small, "maddpg", "default").save(path)
+    with pytest.raises(CheckpointError, match=r"state\.safetensors: of another configuration"):
+        Training(small, "maddpg", "users_30").load(path)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 400, -10])
+def test_a_damaged_checkpoint_is_named(small, tmp_path, keep):
+    path = tmp_path / "state.safetensors"
+    Training(small, "maddpg", "default").save(path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=r"state\.safetensors: damaged") as caught:
+        Training(small, "maddpg", "default").load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_nan_stops_the_run_with_step_and_tensor_and_keeps_the_curve(small, tmp_path, monkeypatch):
+    original = Training._play_round
+
+    def poisoned(self):
+        if self.episode == 8:
+            with torch.no_grad():
+                self.learner.critic.weights[0][1].fill_(float("nan"))
+        original(self)
+
+    monkeypatch.setattr(Training, "_play_round", poisoned)
+    with pytest.raises(NotFiniteError, match=r"critic_loss is not finite at update \d+ .*seed 2"):
+        train_cell(small, "cpo_maddpg", "default", tmp_path)
+    folder = results.cell_folder(tmp_path, "cpo_maddpg", "default")
+    assert pd.read_csv(folder / "curves.csv")["episode"].max() == 8
+    assert results.read_cell(folder) is None
+
+
+def test_an_algorithm_that_does_not_exist(small):
+    with pytest.raises(ConfigError, match=r"'dqn': one of cpo_maddpg"):
+        Training(small, "dqn", "default")
+
+
+def test_summary_has_a_row_per_seed_and_the_promised_columns(small, tmp_path):
+    train_cell(small, "cpo_maddpg", "default", tmp_path)
+    train_cell(small, "random", "default", tmp_path)
+    table = results.collect(tmp_path)
+    assert list(table.columns) == list(results.SUMMARY_COLUMNS)
+    assert sorted(zip(table["algorithm"], table["seed"], strict=True)) == [
+        ("cpo_maddpg", 1), ("cpo_maddpg", 2), ("random", 1), ("random", 2),
+    ]  # fmt: skip
+    assert (table["offload_share"] <= table["request_share"] + 1e-9).all()
+    assert table.loc[table["algorithm"] == "random", "multiplier"].isna().all()
+
+
+def test_the_checkpoint_interval_keeps_the_loss_under_a_minute():
+    assert train.CHECKPOINT_SECONDS < 60
+
+
+def test_one_call_of_learn_changes_every_agents_actor(small):
+    training = Training(small, "cpo_maddpg", "default")
+    before = [w.detach().clone() for w in training.learner.actors.weights]
+    while training.updates == 0:
+        training._play_round()
+        training.episode += 2
+    for old, new in zip(before, training.learner.actors.weights, strict=True):
+        assert (old != new).flatten(1).any(dim=1).all()
