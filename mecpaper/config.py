@@ -45,7 +45,7 @@ class Readings(Section):
 
     access: Literal["full_band", "orthogonal"]
     eavesdropper_gain: Literal["shared", "independent"]
-    eavesdropper_power: Literal["fixed", "user"]
+    listening_power: Literal["fixed", "user"]
     gain_error: Literal["decibel", "linear"]
     frame_change: Literal["literal", "clipped"]
     harvest: Literal["uniform", "fixed"]
@@ -96,6 +96,8 @@ class GameConfig(Section):
         for key in ("quality_weights", "cost_weights"):
             if abs(sum(getattr(self, key)) - 1.0) > 1e-9:
                 raise ValueError(f"{key} = {getattr(self, key)}: the two must sum to 1")
+        if self.readings.gain_error == "decibel" and self.gain_error_fraction > 0 and self.gain_db[1] < 0:
+            raise ValueError(f"gain_db = {self.gain_db}: the greatest must not be negative, rho is a share of it (D7)")
         for key in ("transmit_power", "cpu_frequency", "energy_coefficient", "battery_capacity"):
             value = getattr(self, key)
             for entry in value if key in ("transmit_power", "cpu_frequency") else [value]:
@@ -173,6 +175,7 @@ class ScaleConfig(Section):
     """One scale of the pipeline: how much is trained, and with which seeds."""
 
     scale: str
+    planner_restarts: Count
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
     episodes: Annotated[int, Field(ge=2)]
     episodes_at_once: Count
@@ -201,6 +204,13 @@ class EvaluationConfig(Section):
     final_episodes: Count
 
 
+class PlannerConfig(Section):
+    """How hard the planner searches, and the sweep behind the choice of the default setting."""
+
+    generations: Count
+    cycles_per_bit: Annotated[list[Positive], Field(min_length=1)]
+
+
 class FigureConfig(Section):
     """How seeds become a line and a band."""
 
@@ -220,6 +230,7 @@ class Config(Section):
     random: RandomConfig
     cells: dict[Literal["cpo_maddpg", "maddpg", "random"], list[str]]
     evaluation: EvaluationConfig
+    planner: PlannerConfig
     scales: dict[Literal["smoke", "demo", "paper"], ScaleConfig]
     run: ScaleConfig
     figures: FigureConfig

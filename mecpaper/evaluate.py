@@ -12,7 +12,8 @@ from mecpaper.game import Game, Slot, generators
 Policy = Callable[[Tensor, Tensor], Tensor]
 """Observation `[run, env, device, feature]` and draws of [0, 1) `[run, env, device, 5 K]` -> actions."""
 
-EVALUATION_STREAM = 5
+EVALUATION_STREAM, POLICY_STREAM = 5, 6
+"""Random streams of the evaluation episodes and of the policy's draws (see `mecpaper.game.generators`)."""
 
 
 class Measures:
@@ -76,18 +77,21 @@ class Measures:
 
 
 @torch.no_grad()
-def evaluate(policy: Policy, game: Game, seeds: Sequence[int]) -> dict[str, Tensor]:
+def evaluate(
+    policy: Policy, game: Game, seeds: Sequence[int], policy_seeds: Sequence[int] | None = None
+) -> dict[str, Tensor]:
     """Play one episode in every env of a game and measure it.
 
     Args:
         policy: see `Policy`.
         game: its envs are the evaluation episodes.
         seeds: one per run; runs with the same seed meet the same channels and harvests.
+        policy_seeds: one per run, for the draws handed to the policy; by default as `seeds`.
     Returns:
         the measures of `Measures.result`, each `[run]`.
     """
-    sources = generators(seeds, EVALUATION_STREAM)
-    observation = game.reset(sources)
+    observation = game.reset(generators(seeds, EVALUATION_STREAM))
+    sources = generators(policy_seeds or seeds, POLICY_STREAM)
     shape = (game.envs, game.devices, game.action_size)
     measures = Measures(game)
     for _ in range(game.slots):

@@ -113,8 +113,8 @@ def describe(figure: Figure, curves: pd.DataFrame, smoothing: int, confidence: f
     count = str(seeds.min()) if seeds.min() == seeds.max() else f"{seeds.min()}-{seeds.max()}"
     step = int(np.diff(np.sort(curves["episode"].unique())).min()) if curves["episode"].nunique() > 1 else 0
     figure.supxlabel(
-        f"scale {scale}, {count} seeds; noise-free evaluation every {step} episodes; mean over seeds of running "
-        f"means of {smoothing} points, band: {confidence:.0%} bootstrap over seeds",
+        f"scale {scale}, {count} seeds, noise-free evaluation every {step} episodes.\n"
+        f"Line: mean over seeds of running means of {smoothing} points; band: {confidence:.0%} bootstrap over seeds.",
         fontsize=6.5,
         color="0.35",
     )

@@ -79,6 +79,7 @@ class Game:
         self.observation_size = len(self.observation_names)
         self._constants()
         self.slot = 0
+        self.battery: Tensor | None = None
 
     # -- constants -------------------------------------------------------------------------------------
 
@@ -224,7 +225,7 @@ class Game:
         _, greatest, least = (gains[slot] for gains in self._episode_heard)
         access = self.readings.access
         upload = channel.upload_rate(self._bandwidth, offload, transmit_power, gain, self._noise_power, access)
-        listening = transmit_power if self.readings.eavesdropper_power == "user" else self._eavesdropper_power
+        listening = transmit_power if self.readings.listening_power == "user" else self._eavesdropper_power
         secret = secrecy.secrecy_rate(
             upload, self._bandwidth, listening, greatest, least,
             offload, transmit_power, self._eavesdropper_noise_power, access,
@@ -239,8 +240,14 @@ class Game:
         Returns:
             all quantities of the slot; the next observation comes from `observe()`.
         Raises:
-            RuntimeError: the episode is over (call `reset`).
+            RuntimeError: no episode is under way, or it is over (call `reset`).
+            ConfigError: an action of another shape.
         """
+        if self.battery is None:
+            raise RuntimeError("slot 1: call reset first")
+        expected = (self.runs, self.envs, self.devices, self.action_size)
+        if action.shape != expected:
+            raise ConfigError(f"action of shape {tuple(action.shape)}: {expected} (run, env, device, 5 K)")
         if self.slot >= self.slots:
             raise RuntimeError(f"slot {self.slot + 1} of {self.slots}: the episode is over, call reset")
         variables = self.decode(action.to(self.dtype))

@@ -7,6 +7,7 @@ work on. Each network says in `shape(...)` what the list holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -51,7 +52,7 @@ class Actors:
         self.runs, self.agents = game.runs, game.devices
         sizes = [game.observation_size, *hidden, game.action_size]
         self.centre, self.half = (part.unsqueeze(1) for part in game.observation_range())
-        weights = initial(list(zip(sizes, sizes[1:], strict=False)), generators, game.devices)
+        weights = initial(list(pairwise(sizes)), generators, game.devices)
         self.weights = [w.to(game.device, game.dtype).requires_grad_() for w in weights]
 
     def __call__(self, observation: Tensor, weights: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
@@ -130,7 +131,7 @@ class Critic:
             `[run, batch, agent, head]`.
         """
         w = self.weights if weights is None else weights
-        runs, batch, agents, _ = observation.shape
+        _, batch, agents, _ = observation.shape
         seen = [(observation - self.centre) / self.half, binary_offload(action, self.chunks)]
         own = torch.relu(linear(torch.cat(seen, dim=-1).flatten(1, 2), w[0], w[1]))
         pooled = own.unflatten(1, (batch, agents)).mean(dim=2)

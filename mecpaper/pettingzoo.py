@@ -58,8 +58,7 @@ class SecureOffloading(ParallelEnv):
         self.metadata = {"name": "mecpaper_secure_offloading", "render_modes": [], "is_parallelizable": True}
         self.render_mode = None
         self.possible_agents = [f"device_{n}" for n in range(self.game.devices)]
-        self.agents: list[str] = []
-        self._generators: list[torch.Generator] = []
+        self.agents, self._generators = [], []
         self._centre, self._half = self.game.observation_range()
         ends = [np.inf if name.startswith("mean_") else 1.0 for name in self.game.observation_names]
         bound = np.array(ends, dtype=np.float32)
@@ -113,8 +112,7 @@ class SecureOffloading(ParallelEnv):
         joint = torch.as_tensor(np.stack([actions[agent] for agent in self.agents]), dtype=torch.float64)
         slot = self.game.step(joint.view(1, 1, self.game.devices, -1))
         over, agents = self.game.slot == self.game.slots, self.agents
-        if over:
-            self.agents = []
+        self.agents = [] if over else agents
         reward = {agent: float(slot.reward[0, 0, n]) for n, agent in enumerate(agents)}
         info = {agent: self._info(slot, n) for n, agent in enumerate(agents)}
         return self._observations(), reward, dict.fromkeys(agents, False), dict.fromkeys(agents, over), info

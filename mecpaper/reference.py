@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cma
 import numpy as np
@@ -91,110 +92,100 @@ class Plan:
         return act
 
 
-@dataclass(frozen=True)
-class Found:
-    """What one restart of the planner found."""
-
-    vector: NDArray
-    planned_reward: float
-    evaluations: int
-
-
 def plan(
-    config: GameConfig,
+    configs: Sequence[GameConfig],
+    seeds: Sequence[int],
     family: Plan,
     constrained: bool,
-    seed: int,
     generations: int,
     population: int = 16,
     episodes: int = 2,
     price: float = 20.0,
-) -> Found:
-    """Search a family of policies for the highest mean reward by CMA-ES, on the same episodes throughout.
+) -> list[tuple[NDArray, float]]:
+    """Search a family of policies for the highest mean reward by CMA-ES; several searches side by side.
 
     Args:
-        config: the game.
+        configs: the game of each search; devices, chunks, slots and readings must agree.
+        seeds: of each search and of its episodes, which are the same for all its candidates.
         family: which policies.
         constrained: keep the mean energy at or under C_limit, by an exact penalty of `price` per J of excess.
-        seed: of the search and of its episodes.
-        generations, population: size of the search.
-        episodes: common random episodes per candidate.
+        generations, population: size of each search.
+        episodes: random episodes per candidate.
         price: reward taken per J of excess; far above what a J is worth.
     Returns:
-        the best vector and its mean reward per device and slot on the planning episodes.
+        for each search the best vector and its mean reward per device and slot on the planning episodes, less
+        the penalty of what excess is left.
     """
-    game = Game([config] * population, episodes)
-    limit = game.cost_limit.mean().item()
+    game = Game([config for config in configs for _ in range(population)], episodes)
+    limit, nothing = game.cost_limit.mean(dim=(1, 2)).double(), torch.empty(0)
+    sources = [seed for seed in seeds for _ in range(population)]
 
-    def score(vectors: Sequence[NDArray]) -> list[float]:
-        stacked = torch.as_tensor(np.array(vectors), dtype=game.dtype).clamp(-1.5, 1.5)
-        policy = family.policy(game, stacked)
-        game.reset(generators([seed] * population, PLAN_STREAM))
-        measures, nothing = Measures(game), torch.empty(0)
+    def score(vectors: NDArray) -> NDArray:
+        policy = family.policy(game, torch.as_tensor(vectors, dtype=game.dtype))
+        game.reset(generators(sources, PLAN_STREAM))
+        measures = Measures(game)
         for _ in range(game.slots):
             measures.add(game.step(policy(nothing, nothing)))
         result = measures.result()
-        excess = (result["energy"] - limit).clamp(min=0.0) if constrained else torch.zeros_like(result["energy"])
-        return (price * excess - result["reward"]).tolist()
+        excess = (result["energy"] - limit).clamp(min=0.0) * float(constrained)
+        return (price * excess - result["reward"]).reshape(len(seeds), population).numpy()
 
-    options = {"seed": seed + 1, "popsize": population, "maxiter": generations, "verbose": -9, "bounds": [-1.5, 1.5]}
     scales = [1.0] * (1 + len(SIGNALS)) + [0.3] * (family.size - 1 - len(SIGNALS))
-    search = cma.CMAEvolutionStrategy([0.0] * family.size, 0.5, options | {"CMA_stds": scales})
-    while not search.stop():
-        candidates = search.ask()
-        search.tell(candidates, score(candidates))
-    best = np.clip(search.result.xbest, -1.5, 1.5)
-    return Found(best, -float(search.result.fbest), int(search.result.evaluations))
+    options = {"popsize": population, "verbose": -9, "bounds": [-1.5, 1.5], "CMA_stds": scales}
+    searches = [cma.CMAEvolutionStrategy([0.0] * family.size, 0.5, options | {"seed": seed + 1}) for seed in seeds]
+    for _ in range(generations):
+        candidates = [search.ask() for search in searches]
+        scores = score(np.concatenate(candidates))
+        for search, vectors, values in zip(searches, candidates, scores, strict=True):
+            search.tell(vectors, values.tolist())
+    return [(np.asarray(search.result.xbest), -float(search.result.fbest)) for search in searches]
 
 
-def measure(config: GameConfig, family: Plan, vector: NDArray, seed: int, episodes: int) -> dict[str, float]:
-    """Measures of a plan on fresh episodes.
+def measure(
+    configs: Sequence[GameConfig], family: Plan, vectors: Sequence[NDArray], seed: int, episodes: int
+) -> pd.DataFrame:
+    """Measures of plans, each in its game, on fresh episodes: one row per plan (see `Measures.result`)."""
+    game = Game(configs, episodes)
+    policy = family.policy(game, torch.as_tensor(np.array(vectors), dtype=game.dtype))
+    result = evaluate(policy, game, [seed] * len(vectors))
+    return pd.DataFrame({name: value.numpy() for name, value in result.items()})
 
-    Args:
-        config: the game.
-        family, vector: the policy.
-        seed, episodes: of the evaluation.
-    Returns:
-        the measures of `Measures.result`, and every episode's mean reward and energy under "rewards", "energies".
-    """
-    game = Game([config], episodes)
-    policy = family.policy(game, torch.as_tensor(vector, dtype=game.dtype).view(1, -1))
-    return {name: float(value[0]) for name, value in evaluate(policy, game, [seed]).items()}
+
+FAMILIES = {
+    "always-local": Plan(offloading=False),
+    "stationary": Plan(),
+    "time and battery": Plan(adaptive=True),
+}
+"""The planner's families by the names of its table."""
 
 
 def planner_table(
-    config: GameConfig, restarts: int, generations: int, seed: int, episodes: int, progress=None
+    games: dict[Any, GameConfig], families: Sequence[str], restarts: int, generations: int, seed: int, episodes: int
 ) -> pd.DataFrame:
-    """Every family of the planner, with and without the constraint, several restarts, measured on fresh episodes.
+    """Families of the planner with and without the constraint, several restarts, measured on fresh episodes.
 
     Args:
-        config: the game.
-        restarts: independent searches of each kind.
+        games: games to plan for, by any label; all searches of a kind go side by side.
+        families: keys of `FAMILIES`.
+        restarts: independent searches of each kind; their spread is the planner's own uncertainty.
         generations: of each search.
         seed, episodes: of the evaluation; the searches use their own episodes.
-        progress: called with (done, all, label) after each search.
     Returns:
-        one row per search: policy, constrained, restart, reward, energy, offload_share, sor, latency, accuracy,
-        planned_reward (on the planning episodes), evaluations, and the decoded mean decision variables.
+        one row per search: game (its label), policy, constrained, restart, planned_reward (on the planning
+        episodes), and measures.
     """
-    families = {
-        "always-local": Plan(offloading=False),
-        "stationary": Plan(),
-        "time and battery": Plan(adaptive=True),
-    }
-    rows, total = [], 2 * restarts * len(families)
-    for name, family in families.items():
+    configs = [config for config in games.values() for _ in range(restarts)]
+    seeds = list(range(restarts)) * len(games)
+    labels = [label for label in games for _ in range(restarts)]
+    tables = []
+    for name in families:
         for constrained in (True, False):
-            for restart in range(restarts):
-                found = plan(config, family, constrained, restart, generations)
-                values = measure(config, family, found.vector, seed, episodes)
-                kept = {key: values[key] for key in _KEPT}
-                head = {"policy": name, "constrained": constrained, "restart": restart}
-                tail = {"planned_reward": found.planned_reward, "evaluations": found.evaluations}
-                rows.append(head | kept | tail)
-                if progress is not None:
-                    progress(len(rows), total, "planner")
-    return pd.DataFrame(rows)
+            found = plan(configs, seeds, FAMILIES[name], constrained, generations)
+            table = measure(configs, FAMILIES[name], [vector for vector, _ in found], seed, episodes)[list(_KEPT)]
+            head = {"game": labels, "policy": name, "constrained": constrained, "restart": seeds}
+            tables.append(table.assign(**head, planned_reward=[reward for _, reward in found]))
+    first = ["game", "policy", "constrained", "restart", "planned_reward"]
+    return pd.concat(tables, ignore_index=True)[[*first, *_KEPT]]
 
 
 _KEPT = (

@@ -12,7 +12,8 @@ def bootstrap_interval(
     """Mean over seeds with a percentile bootstrap interval.
 
     Args:
-        samples: `[seed, ...]`, one row per seed; every column is resampled with the same seeds.
+        samples: `[seed, ...]`, one row per seed; every column is resampled with the same seeds. NaN is a
+            missing value and left out; a column of nothing else gives NaN.
         confidence: share of the interval, in (0, 1).
         resamples: number of bootstrap samples.
         seed: of the resampling, so that the same runs give the same interval.
@@ -27,11 +28,16 @@ def bootstrap_interval(
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence = {confidence}: between 0 and 1")
     picks = np.random.default_rng(seed).integers(0, len(data), size=(resamples, len(data)))
-    weights = np.stack([(picks == i).sum(axis=1) for i in range(len(data))], axis=1) / len(data)
-    means = np.tensordot(weights, data, axes=(1, 0))
+    counts = np.stack([(picks == i).sum(axis=1) for i in range(len(data))], axis=1).astype(float)
+    known = ~np.isnan(data)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.tensordot(counts, np.where(known, data, 0.0), axes=(1, 0)) / np.tensordot(counts, known, axes=(1, 0))
+        mean = np.where(known, data, 0.0).sum(axis=0) / known.sum(axis=0)
     tail = (1.0 - confidence) / 2.0
-    lower, upper = np.quantile(means, [tail, 1.0 - tail], axis=0)
-    return data.mean(axis=0), lower, upper
+    # A resample may hold no known value of a column; the column's interval is then of the others.
+    usable = np.where(known.any(axis=0), np.where(np.isnan(means), np.nan_to_num(mean), means), np.nan)
+    lower, upper = np.quantile(usable, [tail, 1.0 - tail], axis=0)
+    return mean, lower, upper
 
 
 def running_mean(values: ArrayLike, width: int) -> NDArray:
@@ -41,12 +47,15 @@ def running_mean(values: ArrayLike, width: int) -> NDArray:
         values: `[..., point]`.
         width: number of points, at least 1; 1 changes nothing.
     Returns:
-        the same shape.
+        the same shape. NaN is a missing value and left out; a window of nothing else gives NaN.
     """
     if width < 1:
         raise ValueError(f"width = {width}: at least 1")
     data = np.asarray(values, dtype=float)
-    total = np.cumsum(data, axis=-1)
-    result = total.copy()
-    result[..., width:] -= total[..., :-width]
-    return result / np.minimum(np.arange(1, data.shape[-1] + 1), width)
+    known = ~np.isnan(data)
+    totals = [np.cumsum(part, axis=-1) for part in (np.where(known, data, 0.0), known.astype(float))]
+    windows = [total.copy() for total in totals]
+    for window, total in zip(windows, totals, strict=True):
+        window[..., width:] -= total[..., :-width]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(windows[1] > 0, windows[0] / windows[1], np.nan)

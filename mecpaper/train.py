@@ -32,6 +32,9 @@ CHECKPOINT_SECONDS = 45.0
 STREAMS = {"weights": 0, "game": 1, "noise": 2, "replay": 3}
 """Independent random streams of a run (see `mecpaper.game.generators`)."""
 
+COUNTERS = ("episode", "updates", "slots_since", "seconds")
+"""Plain numbers of a training's state; the rest are tensors."""
+
 Progress = Callable[[int, int, str], None]
 """Called with episodes done, episodes in all, and a label."""
 
@@ -93,7 +96,7 @@ class Training:
             "algorithm": algorithm,
             "scenario": scenario,
             "seeds": self.seeds,
-            "scale": self.scale.model_dump(exclude={"seeds"}),
+            "scale": self.scale.model_dump(exclude={"seeds", "planner_restarts"}),
             "evaluation": config.evaluation.model_dump(),
             "game": games[0].model_dump(),
             "learning": config.learning.model_dump(),
@@ -113,7 +116,8 @@ class Training:
                 self.game.runs, self.learning.buffer, self.game.devices, self.game.observation_size,
                 self.game.action_size, self.game.device, self.game.dtype, self.learner.prioritised,
             )  # fmt: skip
-        self.episode = self.updates = 0
+        self.episode = self.updates = self.slots_since = 0
+        self.excess = torch.zeros(self.game.runs, device=self.game.device, dtype=self.game.dtype)
         self.seconds = 0.0
         self.curve: list[dict[str, Tensor]] = []
         self.sums: dict[str, Tensor] = {}
@@ -137,7 +141,8 @@ class Training:
         while self.episode < self.scale.episodes:
             if progress is not None:
                 progress(self.episode, self.scale.episodes, label)
-            self._play_round()
+            if self.learner.learns:
+                self._play_round()
             self.episode += self.scale.episodes_at_once
             if self.episode % self.scale.curve_every == 0:
                 self._measure_curve()
@@ -154,27 +159,26 @@ class Training:
         game, done = self.game, self.episode / self.scale.episodes
         observation = game.reset(self.sources["game"])
         explore = self._exploration(done)
-        learns = self.learner.learns and done >= self.learning.warmup_fraction
-        if self.learner.learns:
-            picks = torch.stack(
-                [torch.rand(game.slots, self.learning.batch, generator=g) for g in self.sources["replay"]], dim=1
-            ).to(game.device)
-        excess = torch.zeros(game.runs, device=game.device, dtype=game.dtype)
-        slots_since = 0
+        learns = done >= self.learning.warmup_fraction
+        picks = torch.stack(
+            [torch.rand(game.slots, self.learning.batch, generator=g) for g in self.sources["replay"]], dim=1
+        ).to(game.device)
         for t in range(game.slots):
             action = explore(t, observation)
             slot = game.step(action)
             next_observation = game.observe()
-            if self.learner.learns:
-                self.replay.add(observation, action, slot.reward, slot.cost, next_observation)
+            self.replay.add(observation, action, slot.reward, slot.cost, next_observation)
             observation = next_observation
             self._tally("behaviour_reward", slot.reward.mean(dim=(1, 2)))
             self._tally("behaviour_energy", slot.cost.mean(dim=(1, 2)))
-            excess = excess + (slot.cost.mean(dim=2) - self.cost_limit.unsqueeze(1)).sum(dim=1)
-            slots_since += 1
-            if learns and slots_since == self.scale.slots_per_update:
-                self._learn(picks[t], done, excess)
-                excess, slots_since = torch.zeros_like(excess), 0
+            if not learns:
+                continue
+            self.excess += (slot.cost.mean(dim=2) - self.cost_limit.unsqueeze(1)).sum(dim=1)
+            self.slots_since += 1
+            if self.slots_since == self.scale.slots_per_update:
+                self._learn(picks[t], done, self.excess)
+                self.excess.zero_()
+                self.slots_since = 0
 
     def _exploration(self, done: float) -> Callable[[int, Tensor], Tensor]:
         """How actions are chosen in this round: `(slot, observation) -> action`.
@@ -185,10 +189,6 @@ class Training:
         """
         game, sources = self.game, self.sources["noise"]
         shape = (game.slots, game.envs, game.devices, game.action_size)
-        if not self.learner.learns:
-            uniform = torch.stack([torch.rand(*shape, generator=g) for g in sources], dim=1)
-            uniform = uniform.to(game.device, game.dtype)
-            return lambda t, observation: self.learner.act(observation, uniform[t])
         if done < self.learning.warmup_fraction:
             held = torch.stack([torch.rand(*shape[1:], generator=g) for g in sources])
             held = (2.0 * held - 1.0).to(game.device, game.dtype)
@@ -231,7 +231,8 @@ class Training:
     def _measure_curve(self) -> None:
         """Add a point to the learning curve: greedy measures now, means of the diagnostics since the last."""
         seeds = [self.config.evaluation.seed] * len(self.seeds)
-        point = evaluate(self.learner.act, self.curve_game, seeds)
+        draws = [seed + self.episode for seed in self.seeds]
+        point = evaluate(self.learner.act, self.curve_game, seeds, draws)
         point |= {name: total / count for name, (total, count) in self.sums.items()}
         self.sums = {}
         multiplier = self.learner.multiplier()
@@ -259,7 +260,8 @@ class Training:
 
     def summary(self) -> pd.DataFrame:
         """Final measures of the policy, one row per seed, with the columns of `results.SUMMARY_COLUMNS`."""
-        point = evaluate(self.learner.act, self.final_game, [self.config.evaluation.seed + 1] * len(self.seeds))
+        seeds = [self.config.evaluation.seed + 1] * len(self.seeds)
+        point = evaluate(self.learner.act, self.final_game, seeds, self.seeds)
         point["cost_limit"] = self.cost_limit
         multiplier = self.learner.multiplier()
         point["multiplier"] = torch.full_like(point["reward"], float("nan")) if multiplier is None else multiplier
@@ -279,6 +281,7 @@ class Training:
             }
         for name, sources in self.sources.items():
             tensors |= {f"source.{name}.{i}": g.get_state() for i, g in enumerate(sources)}
+        tensors["excess"] = self.excess
         tensors |= {f"sum.{name}": value for name, value in self.sums.items()}
         for i, point in enumerate(self.curve):
             tensors |= {f"curve.{i}.{name}": value for name, value in point.items()}
@@ -286,7 +289,7 @@ class Training:
 
     def save(self, path: Path) -> None:
         """Write the whole state, atomically, as safetensors (which cannot hold code)."""
-        counters = {"episode": self.episode, "updates": self.updates, "seconds": self.seconds}
+        counters = {name: getattr(self, name) for name in COUNTERS}
         if self.learner.learns:
             counters |= {"size": self.replay.size, "position": self.replay.position}
         metadata = {"fingerprint": self.fingerprint, "counters": json.dumps(counters)}
@@ -311,8 +314,10 @@ class Training:
             reason = str(error).splitlines()[0]
             raise CheckpointError(f"checkpoint {path.name}: damaged ({reason}); delete it to start anew") from None
         counters = json.loads(metadata["counters"])
-        self.episode, self.updates, self.seconds = (counters[k] for k in ("episode", "updates", "seconds"))
+        for name in COUNTERS:
+            setattr(self, name, counters[name])
         with torch.no_grad():
+            self.excess.copy_(stored["excess"])
             for name, tensor in self.learner.tensors().items():
                 tensor.copy_(stored[name])
             if self.learner.learns:

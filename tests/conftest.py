@@ -30,7 +30,7 @@ def small(settings: config.Config) -> config.Config:
     data["scenarios"] = {"default": {}, "users_30": {"devices": 6}}
     data["learning"] |= {"hidden": [16, 16, 8], "batch": 8, "buffer": 200, "warmup_fraction": 0.1}
     data["evaluation"] |= {"curve_episodes": 1, "final_episodes": 2}
-    data["run"] |= {"seeds": [1, 2], "episodes": 16, "episodes_at_once": 2, "slots_per_update": 1, "curve_every": 4}
+    data["run"] |= {"seeds": [1, 2], "episodes": 16, "episodes_at_once": 2, "slots_per_update": 2, "curve_every": 4}
     return config.parse(config.Config, data)
 
 

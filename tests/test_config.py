@@ -34,6 +34,7 @@ WRONG = [
     ("game.bandwidth", -1.0, ["game.bandwidth", "-1.0", "greater than 0"]),
     ("game.bandwidth", float("nan"), ["game.bandwidth", "nan", "finite"]),
     ("game.gain_db", [10.0, 8.0], ["gain_db", "[10.0, 8.0]", "must not exceed"]),
+    ("game.gain_db", [-8.0, -4.0], ["gain_db", "[-8.0, -4.0]", "must not be negative"]),
     ("game.resolution", [720.0], ["game.resolution", "[720.0]", "at least 2"]),
     ("game.transmit_power", [[1.0, 0.3], 1.0], ["transmit_power", "2", "20"]),
     ("game.cost_weights", [0.5, 0.6], ["cost_weights", "[0.5, 0.6]", "sum to 1"]),
@@ -106,6 +107,12 @@ def test_a_scenario_changes_only_what_it_names(settings):
 
 def test_a_reading_is_changed_by_its_own_key(settings):
     assert settings.game.changed(access="orthogonal").readings.access == "orthogonal"
+
+
+def test_a_constant_and_a_reading_are_told_apart(settings):
+    assert settings.game.changed(eavesdropper_power=0.1).eavesdropper_power == 0.1
+    assert settings.game.changed(listening_power="user").readings.listening_power == "user"
+    assert not set(config.GameConfig.model_fields) & set(config.Readings.model_fields)
 
 
 def test_the_root_is_found_from_below_and_named_when_absent(root, tmp_path, monkeypatch):

@@ -1,0 +1,670 @@
+"""Eq 38-56 on literal arrays, the networks and the replay, and a problem with a known answer for each learner."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats as distributions
+
+from mecpaper.algorithms.common import clip_stacks, gradient, stack_norm
+from mecpaper.algorithms.cpo_maddpg import CPOMADDPG, critic_loss, dual_channel, next_multiplier, td_target
+from mecpaper.algorithms.maddpg import MADDPG
+from mecpaper.game import Game, generators
+from mecpaper.networks import Actors, Critic, binary_offload, copies, follow
+from mecpaper.replay import (
+    Batch,
+    Replay,
+    annealed,
+    importance_weights,
+    normalised_error,
+    priority,
+    sample_indices,
+)
+from mecpaper.system.tasks import offload_decision
+from mecpaper.train import Training
+
+POWER = 3
+"""The component of an action that the problems below are about; the others do not matter in them."""
+
+
+def tensor(values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def close(actual, expected):
+    torch.testing.assert_close(actual, tensor(expected), rtol=1e-12, atol=1e-12)
+
+
+def tiny_game(settings, runs=1, devices=2, chunks=1):
+    return Game([settings.game.changed(devices=devices, chunks=chunks)] * runs, 1, dtype=torch.float64)
+
+
+def make(learner, game, settings, seed=1, **changes):
+    """A learner with narrow networks, no shaping, no discount; `changes` to either of its sections."""
+    key = "maddpg" if learner is MADDPG else "cpo_maddpg"
+    own, shared = getattr(settings, key), settings.learning
+    bare = {"hidden": [16, 16, 8], "reward_discount": 0.0, "reward_scale": 1.0, "saturation_penalty": 0.0}
+    own_changes = {k: v for k, v in ({"cost_discount": 0.0} | changes).items() if k in type(own).model_fields}
+    shared_changes = {k: v for k, v in (bare | changes).items() if k in type(shared).model_fields}
+    shared, own = shared.model_copy(update=shared_changes), own.model_copy(update=own_changes)
+    return learner(game, shared, own, generators(list(range(seed, seed + game.runs)), 0))
+
+
+def observations(game, batch, source):
+    """Random observations within the game's range."""
+    centre, half = (part.unsqueeze(1) for part in game.observation_range())
+    shape = (game.runs, batch, game.devices, game.observation_size)
+    return centre + half * (2.0 * torch.rand(shape, generator=source, dtype=torch.float64) - 1.0)
+
+
+def random_batch(game, source, size=32, reward=None, cost=None):
+    """Transitions of a one-slot game; reward and cost are functions of the played action's power component."""
+    shape = (game.runs, size, game.devices, game.action_size)
+    action = 2.0 * torch.rand(shape, generator=source, dtype=torch.float64) - 1.0
+    played = action[..., POWER]
+    return Batch(
+        observation=observations(game, size, source),
+        action=action,
+        reward=reward(played) if reward else torch.ones_like(played),
+        cost=cost(played) if cost else torch.ones_like(played),
+        next_observation=observations(game, size, source),
+        weight=torch.ones(game.runs, size, dtype=torch.float64),
+        index=torch.zeros(game.runs, size, dtype=torch.long),
+    )
+
+
+def source(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+# -- Eq 39-41: the constraint and its multiplier -------------------------------------------------------
+
+
+def test_eq39_the_excess_is_the_energy_above_the_limit_summed_over_the_slots_played(small, monkeypatch):
+    scale = small.run.model_copy(update={"slots_per_update": 5})
+    training = Training(small.model_copy(update={"run": scale}), "cpo_maddpg", "default")
+    seen = []
+    learn = training.learner.learn
+    monkeypatch.setattr(
+        training.learner, "learn", lambda batch, done, excess: (seen.append(excess), learn(batch, done, excess))[1]
+    )
+    for _ in range(2):
+        training._play_round()
+        training.episode += 2
+    # Round 2 is the last 5 slots of 2 episodes; the cost column stands before the next observation. The limit
+    # is 0.05 of 8 J per device and slot.
+    costs = training.replay.data[:, 10:20, :, -training.game.observation_size - 1]
+    assert training.replay.size == 20 and len(seen) == 1
+    expected = (costs.mean(dim=2) - 0.4).sum(dim=1)
+    torch.testing.assert_close(seen[0], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_eq40_the_unnormalised_step_descends_minus_the_lagrangian():
+    # J_r = -(x-1)^2 - (y+2)^2, J_c = 3x + y^2, C_limit = 5, at (x, y) = (2, 3) with lambda = 0.5.
+    def lagrangian(x, y):
+        return -((x - 1) ** 2) - (y + 2) ** 2 - 0.5 * (3 * x + y**2 - 5)
+
+    h = 1e-5
+    slope = [
+        (lagrangian(2 + h, 3) - lagrangian(2 - h, 3)) / (2 * h),
+        (lagrangian(2, 3 + h) - lagrangian(2, 3 - h)) / (2 * h),
+    ]
+    g_r, g_c = tensor([[[-2.0, -10.0]]]), tensor([[[3.0, 6.0]]])
+    (step,) = dual_channel([g_r], [g_c], tensor([[[0.5]]]), 1e-6, "lagrangian")
+    torch.testing.assert_close(step, -tensor([[slope]]), rtol=1e-8, atol=1e-8)
+
+
+def test_eq41_multiplier_by_hand():
+    # 0.2 + 0.1 * 3 = 0.5; 0 - 0.5 is cut at 0; 0.95 + 0.2 is cut at 1; 0.5 - 0.1 = 0.4 falls when feasible (D23).
+    close(
+        next_multiplier(tensor([0.2, 0.0, 0.95, 0.5]), 0.1, tensor([3.0, -5.0, 2.0, -1.0]), 1.0), [0.5, 0.0, 1.0, 0.4]
+    )
+
+
+def test_eq41_one_step_with_a_sum_is_as_many_steps_one_by_one():
+    excess = [0.3, -0.1, 0.25]
+    value = tensor([0.4])
+    for part in excess:
+        value = next_multiplier(value, 0.1, tensor([part]), 1.0)
+    torch.testing.assert_close(next_multiplier(tensor([0.4]), 0.1, tensor([sum(excess)]), 1.0), value)
+
+
+def test_eq41_the_multiplier_moves_after_the_actors(settings):
+    game = tiny_game(settings)
+    learners = [make(CPOMADDPG, game, settings, multiplier_rate=0.1) for _ in range(2)]
+    for learner, excess in zip(learners, (-1.0, 4.0), strict=True):
+        learner.learn(random_batch(game, source()), 0.0, tensor([excess]))
+    assert learners[0].multiplier().tolist() == [0.0] and learners[1].multiplier().tolist() == [0.4]
+    for one, other in zip(learners[0].actors.weights, learners[1].actors.weights, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_fixed_multiplier_stays(settings):
+    game = tiny_game(settings)
+    learner = make(CPOMADDPG, game, settings, multiplier_fixed=0.5, multiplier_rate=0.1)
+    learner.learn(random_batch(game, source()), 0.0, tensor([4.0]))
+    assert learner.multiplier().tolist() == [0.5]
+
+
+# -- Eq 42-48: the policy gradient ---------------------------------------------------------------------
+
+
+def freeze_offloading(actors, chunks):
+    """Let the offload outputs not depend on the layers below, so that the critic's threshold has no slope to miss."""
+    with torch.no_grad():
+        actors.weights[-2].unflatten(-1, (chunks, 5))[..., 0] = 0.0
+
+
+def returns(actors, critic, observation, head):
+    with torch.no_grad():
+        action, _ = actors(observation)
+        return critic(observation, action)[..., head].mean(dim=1).sum().item()
+
+
+def difference(actors, critic, observation, head, layer, place, h=1e-6):
+    """Central difference of the return with respect to one weight."""
+    with torch.no_grad():
+        weight = actors.weights[layer][place].item()
+        ends = []
+        for shift in (h, -h):
+            actors.weights[layer][place] = weight + shift
+            ends.append(returns(actors, critic, observation, head))
+        actors.weights[layer][place] = weight
+    return (ends[0] - ends[1]) / (2.0 * h)
+
+
+def places(actors, count, seed, chunks):
+    """Random weights (layer, index), none of them of an offload output."""
+    rng = np.random.default_rng(seed)
+    chosen = []
+    while len(chosen) < count:
+        layer = int(rng.integers(len(actors.weights)))
+        place = tuple(int(rng.integers(size)) for size in actors.weights[layer].shape)
+        if layer < len(actors.weights) - 2 or place[-1] % (actors.weights[-1].shape[-1] // chunks):
+            chosen.append((layer, place))
+    return chosen
+
+
+@pytest.mark.parametrize("head", [0, 1], ids=["eq46_reward", "eq47_cost"])
+def test_eq46_eq47_deterministic_policy_gradient_against_finite_differences(settings, head):
+    game = tiny_game(settings, runs=2, devices=3, chunks=2)
+    actors = Actors(game, [16, 16, 8], generators([1, 2], 0))
+    critic = Critic(game, [16, 16, 8], 2, 4, generators([3, 4], 0))
+    freeze_offloading(actors, 2)
+    observation = observations(game, 6, source())
+    action, _ = actors(observation)
+    exact = gradient(critic(observation, action)[..., head].mean(dim=1).sum(), actors.weights)
+    checked = 0
+    for layer, place in places(actors, 60, 5, 2):
+        slope = difference(actors, critic, observation, head, layer, place)
+        assert slope == pytest.approx(exact[layer][place].item(), rel=1e-5, abs=1e-9)
+        checked += abs(slope) > 1e-5
+    assert checked > 20
+
+
+def test_eq42_eq43_a_step_of_maddpg_goes_where_the_return_rises(settings):
+    game = tiny_game(settings)
+    learner = make(MADDPG, game, settings, critic_learning_rate=1e-30, actor_learning_rate=1e-4)
+    freeze_offloading(learner.actors, 1)
+    batch = random_batch(game, source())
+    slopes = {
+        (layer, place): difference(learner.actors, learner.critic, batch.observation, 0, layer, place)
+        for layer, place in places(learner.actors, 60, 7, 1)
+    }
+    start = returns(learner.actors, learner.critic, batch.observation, 0)
+    before = copies(learner.actors.weights)
+    learner.learn(batch, 0.0, tensor([0.0]))
+    assert returns(learner.actors, learner.critic, batch.observation, 0) > start
+    moves = [((learner.actors.weights[i] - before[i])[p].item(), slope) for (i, p), slope in slopes.items()]
+    steep = [(move, slope) for move, slope in moves if abs(slope) > 1e-5]
+    assert len(steep) > 15
+    # The first step of Adam has the length of the learning rate in every coordinate with a slope.
+    for move, slope in steep:
+        assert move == pytest.approx(np.sign(slope) * 1e-4, rel=0.02)
+
+
+def test_the_saturation_penalty_alone_draws_outputs_to_the_middle(settings):
+    game = tiny_game(settings)
+    for kind in (MADDPG, CPOMADDPG):
+        learner = make(kind, game, settings, critic_learning_rate=1e-30, saturation_penalty=1.0)
+        with torch.no_grad():
+            for weight in learner.critic.weights:
+                weight.zero_()
+        batch = random_batch(game, source())
+        before = learner.actors(batch.observation)[1].square().mean().item()
+        for _ in range(20):
+            learner.learn(batch, 0.0, tensor([0.0]))
+        assert learner.actors(batch.observation)[1].square().mean().item() < 0.9 * before
+
+
+def test_eq44_the_cost_channel_is_not_gated_by_feasibility(settings):
+    # D24: the direction of Eq 45 holds whether the constraint is met or not.
+    game = tiny_game(settings)
+    weights = {}
+    for name, multiplier, excess in (("met", 0.9, -5.0), ("broken", 0.9, 5.0), ("none", 0.0, 5.0)):
+        learner = make(CPOMADDPG, game, settings, multiplier_fixed=multiplier)
+        learner.learn(random_batch(game, source()), 0.0, tensor([excess]))
+        weights[name] = torch.cat([w.detach().flatten() for w in learner.actors.weights])
+    assert torch.equal(weights["met"], weights["broken"])
+    assert not torch.equal(weights["met"], weights["none"])
+
+
+# Two stacks of two weight tensors with one weight each. Norms over a stack: g_r 5 and 1, g_c 10 and 0.5.
+REWARD_GRADIENT = ([[[3.0]], [[0.0]]], [[[4.0]], [[1.0]]])
+COST_GRADIENT = ([[[0.0]], [[0.5]]], [[[10.0]], [[0.0]]])
+
+
+@pytest.mark.parametrize(
+    ("rule", "epsilon", "expected"),
+    [
+        # Eq 48: g_c~ = (0, 5) and (1, 0); times 0.4, less g_r.
+        ("paper", 0.0, [[-3.0, -2.0], [0.4, -1.0]]),
+        # epsilon = 10 halves the first ratio to 0.25; epsilon = 10 makes the second 1/10.5.
+        ("paper", 10.0, [[-3.0, -3.0], [0.4 * 0.5 / 10.5, -1.0]]),
+        # Eq 45 alone: 0.4 g_c - g_r.
+        ("lagrangian", 0.0, [[-3.0, 0.0], [0.2, -1.0]]),
+        # Normalised in the first stack (10 > 5), left alone in the second (0.5 < 1).
+        ("bounded", 0.0, [[-3.0, -2.0], [0.2, -1.0]]),
+    ],
+)
+def test_eq45_eq48_dual_channel_by_hand(rule, epsilon, expected):
+    g_r, g_c = ([tensor(part) for part in gradients] for gradients in (REWARD_GRADIENT, COST_GRADIENT))
+    step = dual_channel(g_r, g_c, tensor([[[0.4]], [[0.4]]]), epsilon, rule)
+    close(torch.cat(step, dim=1).squeeze(-1), expected)
+
+
+def test_eq45_each_stack_has_its_own_multiplier():
+    ones = [torch.ones(3, 1, 1, dtype=torch.float64)]
+    (step,) = dual_channel(ones, ones, tensor([[[0.0]], [[1.0]], [[3.0]]]), 0.0, "lagrangian")
+    close(step.flatten(), [-1.0, 0.0, 2.0])
+
+
+def random_gradients(seed):
+    rng = source(seed)
+    scale = 10.0 ** (6.0 * torch.rand(4, 1, 1, generator=rng, dtype=torch.float64) - 3.0)
+    return [[s * torch.randn(4, n, 5, generator=rng, dtype=torch.float64) for n in (3, 1)] for s in (1.0, scale)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_eq48_the_normalised_cost_gradient_is_as_long_as_the_reward_gradient(seed):
+    g_r, g_c = random_gradients(seed)
+    multiplier = torch.ones(4, 1, 1, dtype=torch.float64)
+    normalised = [step + g for step, g in zip(dual_channel(g_r, g_c, multiplier, 1e-9, "paper"), g_r, strict=True)]
+    torch.testing.assert_close(stack_norm(normalised), stack_norm(g_r), rtol=1e-5, atol=0.0)
+    direction = [part / stack_norm(g_c) for part in g_c]
+    for one, other in zip(normalised, direction, strict=True):
+        torch.testing.assert_close(one / stack_norm(normalised), other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_eq48_below_one_the_step_never_stops_ascending_the_reward(seed):
+    # D25: the product of step and g_r is -|g_r|^2 (1 - lambda cos), negative for every lambda < 1.
+    g_r, g_c = random_gradients(seed)
+    if seed % 2:
+        g_c = [g.clone() for g in g_r]  # the cost rises exactly where the reward does
+    multiplier = tensor([0.0, 0.5, 0.9, 0.99]).view(4, 1, 1)
+    step = dual_channel(g_r, g_c, multiplier, 1e-9, "paper")
+    product = sum((one * other).sum(dim=(1, 2)) for one, other in zip(step, g_r, strict=True))
+    assert (product < 0).all()
+
+
+def test_eq48_without_a_cost_gradient_only_the_reward_is_left():
+    (step,) = dual_channel([tensor([[[2.0]]])], [tensor([[[0.0]]])], tensor([[[1.0]]]), 1e-6, "paper")
+    close(step, [[[-2.0]]])
+
+
+def test_clipping_is_per_stack_over_all_its_tensors():
+    gradients = [tensor([[[3.0]], [[0.3]], [[0.0]]]), tensor([[[4.0]], [[0.4]], [[0.0]]])]
+    norms = clip_stacks(gradients, 1.0)
+    close(norms.flatten(), [5.0, 0.5, 0.0])
+    close(torch.cat(gradients, dim=1).squeeze(-1), [[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]])
+
+
+# -- Eq 49-51, 56: the critic --------------------------------------------------------------------------
+
+
+def test_eq49_eq50_td_target_by_hand():
+    close(td_target(tensor([1.0, -2.0]), 0.5, tensor([4.0, 6.0])), [3.0, 1.0])
+    close(td_target(tensor([0.3]), 0.0, tensor([100.0])), [0.3])
+
+
+def test_eq49_eq50_each_head_converges_to_its_own_discounted_sum(settings):
+    # Reward 1 and cost 3 in every slot for ever: 1 / (1 - 0.5) = 2 and 3 / (1 - 0.25) = 4.
+    game = tiny_game(settings)
+    changes = {"reward_discount": 0.5, "polyak": 0.1, "critic_learning_rate": 3e-3}
+    generator = source()
+    for kind in (MADDPG, CPOMADDPG):
+        learner = make(kind, game, settings, cost_discount=0.25, **changes)
+        for _ in range(500):
+            batch = random_batch(game, generator, cost=lambda played: 3.0 * torch.ones_like(played))
+            learner.learn(batch, 0.0, tensor([0.0]))
+        values = learner.critic(batch.observation, learner.act(batch.observation)).detach().mean(dim=(0, 1, 2))
+        assert values.tolist() == pytest.approx([2.0, 4.0][: len(values)], rel=0.05)
+
+
+def test_eq51_eq56_critic_loss_by_hand():
+    # Run 0: (1 + 0), (4 + 1) | (0 + 4), (9 + 0): mean of 1, 5, 4, 9. Run 1: everything 2.
+    reward = tensor([[[1.0, 2.0], [0.0, 3.0]], [[1.0, 1.0], [1.0, 1.0]]])
+    cost = tensor([[[0.0, -1.0], [2.0, 0.0]], [[1.0, 1.0], [1.0, 1.0]]])
+    close(critic_loss(reward, cost, torch.ones(2, 2, dtype=torch.float64)), [4.75, 2.0])
+    # Weights 1 and 0.5 halve the second transition: (1 + 5 + 2 + 4.5) / 4 and (2 + 2 + 1 + 1) / 4.
+    close(critic_loss(reward, cost, tensor([[1.0, 0.5], [1.0, 0.5]])), [3.125, 1.5])
+
+
+def test_eq51_a_critic_step_lowers_the_loss(settings):
+    game = tiny_game(settings)
+    learner = make(CPOMADDPG, game, settings)
+    batch = random_batch(game, source(), reward=torch.square)
+    losses = [learner.learn(batch, 0.0, tensor([0.0]))["critic_loss"].item() for _ in range(60)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_eq56_a_transition_of_weight_zero_teaches_nothing(settings):
+    game = tiny_game(settings)
+    batch = random_batch(game, source(), size=4)
+    weight = tensor([[1.0, 1.0, 1.0, 0.0]])
+    other_reward = batch.reward.clone()
+    other_reward[:, 3] = 1e3
+    critics = []
+    for reward in (batch.reward, other_reward):
+        learner = make(CPOMADDPG, game, settings)
+        parts = {**vars(batch), "reward": reward, "weight": weight}
+        learner.learn(Batch(**parts), 0.0, tensor([0.0]))
+        critics.append(learner.critic.weights)
+    for one, other in zip(*critics, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("head_hidden", [4, 0])
+def test_a_head_does_not_touch_the_other_heads_weights(settings, head_hidden):
+    game = tiny_game(settings)
+    critic = Critic(game, [16, 16, 8], 2, head_hidden, generators([1], 0))
+    batch = random_batch(game, source())
+    for head in (0, 1):
+        grads = gradient(critic(batch.observation, batch.action)[..., head].sum(), critic.weights)
+        # The heads' tensors hold reward columns first, cost columns second.
+        for grad in grads[6:]:
+            own, other = grad.chunk(2, dim=-1)[:: 1 if head == 0 else -1]
+            assert own.abs().sum() > 0 and other.abs().sum() == 0
+        assert all(grad.abs().sum() > 0 for grad in grads[:6])
+
+
+def test_a_value_depends_on_what_all_agents_see_and_do_but_not_on_other_transitions(settings):
+    game = tiny_game(settings, runs=2, devices=3)
+    critic = Critic(game, [16, 16, 8], 2, 4, generators([1, 2], 0))
+    batch = random_batch(game, source(), size=4)
+    observation, action = batch.observation.requires_grad_(), batch.action.requires_grad_()
+    value = critic(observation, action)[1, 2, 0].sum()
+    for slope in torch.autograd.grad(value, [observation, action]):
+        reach = slope.abs().sum(dim=-1) > 0
+        assert reach[1, 2].all()
+        assert reach.sum() == game.devices
+
+
+def test_the_critic_does_not_care_how_agents_are_numbered(settings):
+    game = tiny_game(settings, runs=2, devices=4)
+    critic = Critic(game, [16, 16, 8], 2, 4, generators([1, 2], 0))
+    batch = random_batch(game, source(), size=5)
+    order = [2, 0, 3, 1]
+    values = critic(batch.observation, batch.action)
+    shuffled = critic(batch.observation[:, :, order], batch.action[:, :, order])
+    torch.testing.assert_close(shuffled, values[:, :, order], rtol=1e-12, atol=1e-12)
+    assert (values[:, :, 0] - values[:, :, 1]).abs().max() > 1e-6
+
+
+def test_the_critic_sees_a_threshold_and_the_actor_a_slope():
+    # Two chunks: 0.2 becomes 1 and -0.7 becomes -1, the other four of a chunk are left alone.
+    action = tensor([[0.2, 0.1, 0.2, 0.3, 0.4, -0.7, 0.5, 0.6, 0.7, 0.8]]).requires_grad_()
+    hard = binary_offload(action, 2)
+    close(hard.detach(), [[1.0, 0.1, 0.2, 0.3, 0.4, -1.0, 0.5, 0.6, 0.7, 0.8]])
+    close(torch.autograd.grad(hard @ torch.arange(10.0, dtype=torch.float64), action)[0], [list(range(10))])
+
+
+def test_critic_and_game_agree_on_what_is_offloaded():
+    signal = tensor([-1.0, -1e-9, 0.0, 1e-9, 1.0])
+    action = torch.stack([signal] + [torch.zeros_like(signal)] * 4, dim=-1)
+    assert torch.equal(binary_offload(action, 1)[..., 0] > 0, offload_decision(signal) > 0)
+
+
+def test_an_agents_weights_move_that_agent_only(settings):
+    game = tiny_game(settings, runs=2, devices=3)
+    actors = Actors(game, [16, 16, 8], generators([1, 2], 0))
+    observation = observations(game, 4, source())
+    before, _ = actors(observation)
+    for layer in range(len(actors.weights)):
+        weights = copies(actors.weights)
+        weights[layer][1 * 3 + 2] += 0.3  # run 1, agent 2
+        changed = (actors(observation, weights)[0] != before).any(dim=-1).any(dim=1)
+        assert changed.tolist() == [[False, False, False], [False, False, True]]
+
+
+def test_actions_are_the_tanh_of_the_raw_outputs(settings):
+    game = tiny_game(settings, devices=3)
+    action, raw = Actors(game, [16, 16, 8], generators([1], 0))(observations(game, 4, source()))
+    assert action.shape == (1, 4, 3, 5)
+    np.testing.assert_allclose(action.detach().numpy(), np.tanh(raw.detach().numpy()), rtol=1e-12)
+
+
+def test_targets_follow_by_hand():
+    target, weight = tensor([0.0, 5.0]), tensor([10.0, 5.0])
+    follow([target], [weight], 0.1)
+    close(target, [1.0, 5.0])
+    follow([target], [weight], 0.1)
+    close(target, [1.9, 5.0])
+    follow([target], [weight], 1.0)
+    assert torch.equal(target, weight) and weight.tolist() == [10.0, 5.0]
+
+
+@pytest.mark.parametrize("kind", [MADDPG, CPOMADDPG])
+def test_both_targets_follow_after_an_update(settings, kind):
+    game = tiny_game(settings)
+    learner = make(kind, game, settings, polyak=0.25)
+    old = [copies(learner.target_actors), copies(learner.target_critic)]
+    learner.learn(random_batch(game, source()), 0.0, tensor([0.0]))
+    new = [learner.target_actors, learner.target_critic]
+    for before, after, weights in zip(old, new, [learner.actors.weights, learner.critic.weights], strict=True):
+        for start, end, goal in zip(before, after, weights, strict=True):
+            torch.testing.assert_close(4.0 * (end - start), goal.detach() - start, rtol=1e-9, atol=1e-12)
+            assert not torch.equal(start, end)
+
+
+# -- Eq 52-55: prioritised replay ----------------------------------------------------------------------
+
+
+def test_eq52_normalised_error_by_hand():
+    # 1, 3, 5, 7: mean 4, population variance 5. The second agent's errors are ten times as large, plus 100.
+    errors = tensor([[[1.0, 110.0], [3.0, 130.0], [5.0, 150.0], [7.0, 170.0]]])
+    root = 5.0**0.5
+    close(normalised_error(errors, 0.0), [[[x / root, x / root] for x in (-3.0, -1.0, 1.0, 3.0)]])
+    close(normalised_error(errors, 1.0)[0, :, 0], [x / (root + 1.0) for x in (-3.0, -1.0, 1.0, 3.0)])
+
+
+def test_eq52_runs_do_not_mix_and_equal_errors_give_zero():
+    errors = tensor([[[2.0], [2.0]], [[0.0], [8.0]]])
+    close(normalised_error(errors, 1e-6)[0], [[0.0], [0.0]])
+    torch.testing.assert_close(normalised_error(errors, 1e-6)[1], tensor([[-1.0], [1.0]]), rtol=1e-6, atol=0.0)
+
+
+def test_eq53_priority_by_hand():
+    # Sums of magnitudes over heads: 1 + 2, 3 + 2 (mean over agents 4) and 0, 0; epsilon 5 and exponent 1/2.
+    reward, cost = tensor([[[1.0, -3.0], [0.0, 0.0]]]), tensor([[[-2.0, 2.0], [0.0, 0.0]]])
+    close(priority(reward, cost, 5.0, 0.5), [[3.0, 5.0**0.5]])
+    close(priority(reward, cost, 1e-6, 0.0), [[1.0, 1.0]])
+
+
+def test_eq53_what_surprises_either_head_gets_the_highest_priority(settings):
+    game = tiny_game(settings)
+    for part in ("reward", "cost"):
+        learner = make(CPOMADDPG, game, settings)
+        batch = random_batch(game, source(), size=8)
+        getattr(batch, part)[:, 5] += 50.0
+        priorities = learner.learn(batch, 0.0, tensor([0.0]))["priority"]
+        assert priorities.shape == (1, 8) and priorities.argmax() == 5 and (priorities > 0).all()
+
+
+def test_eq54_sample_indices_by_hand():
+    # Cumulative 1, 4, 4, 8: a draw below 1/8 is transition 0, below 1/2 is 1, never 2, else 3.
+    indices, probability = sample_indices(
+        tensor([[1.0, 3.0, 0.0, 4.0]]), tensor([[0.0, 0.124, 0.125, 0.499, 0.5, 0.999]])
+    )
+    assert indices.tolist() == [[0, 0, 1, 1, 3, 3]]
+    close(probability, [[0.125, 0.125, 0.375, 0.375, 0.5, 0.5]])
+
+
+def test_eq54_frequencies_are_the_probabilities():
+    weights = [[0.5, 2.0, 1.0, 4.0, 0.1], [1.0, 1.0, 1.0, 1.0, 6.0]]
+    draws = torch.rand(2, 40_000, generator=source(3), dtype=torch.float64)
+    indices, _ = sample_indices(tensor(weights), draws)
+    for run in range(2):
+        counts = np.bincount(indices[run].numpy(), minlength=5)
+        expected = 40_000 * np.array(weights[run]) / sum(weights[run])
+        assert distributions.chisquare(counts, expected).pvalue > 1e-3
+
+
+def test_eq55_importance_weights_by_hand():
+    # N P = 2, 1, 0.5: weights 1/2, 1, 2, over the greatest 1/4, 1/2, 1; then their square roots; then ones.
+    probability = tensor([[0.5, 0.25, 0.125]])
+    close(importance_weights(probability, 4, 1.0), [[0.25, 0.5, 1.0]])
+    close(importance_weights(probability, 4, 0.5), [[0.5, 0.5**0.5, 1.0]])
+    close(importance_weights(probability, 4, 0.0), [[1.0, 1.0, 1.0]])
+
+
+def test_eq55_at_exponent_one_the_weighted_mean_is_that_of_uniform_replay():
+    probability, values = tensor([[0.1, 0.2, 0.3, 0.4]]), tensor([[5.0, -1.0, 7.0, 2.0]])
+    weight = importance_weights(probability, 4, 1.0)
+    mean = (probability * weight * values).sum() / (probability * weight).sum()
+    assert mean.item() == pytest.approx(3.25)
+
+
+def test_eq55_annealing(settings):
+    assert [annealed((0.4, 1.0), done) for done in (-1.0, 0.0, 0.5, 1.0, 2.0)] == pytest.approx(
+        [0.4, 0.4, 0.7, 1.0, 1.0]
+    )
+    learner = make(CPOMADDPG, tiny_game(settings), settings)
+    assert [learner.importance_exponent(done) for done in (0.0, 0.25, 1.0)] == pytest.approx([0.4, 0.55, 1.0])
+
+
+def filled(prioritised, steps, capacity=4, envs=1):
+    """A buffer of 2 runs and 3 agents in which everything stored at step s by run r is about 100 r + s."""
+    buffer = Replay(2, capacity, 3, 2, 5, torch.device("cpu"), torch.float64, prioritised)
+    for step in range(steps):
+        mark = (100.0 * torch.arange(2, dtype=torch.float64) + step).view(2, 1, 1, 1)
+        observation = mark.expand(2, envs, 3, 2) + torch.arange(3).view(3, 1)
+        action = mark.expand(2, envs, 3, 5) / 1000.0
+        buffer.add(observation, action, observation[..., 0] + 0.25, observation[..., 0] + 0.5, observation + 0.75)
+    return buffer
+
+
+@pytest.mark.parametrize("prioritised", [False, True])
+def test_what_is_replayed_is_what_was_stored(prioritised):
+    batch = filled(prioritised, 3).sample(tensor([[0.0, 0.4, 0.9], [0.9, 0.4, 0.0]]), 1.0)
+    for run, steps in enumerate([[0, 1, 2], [2, 1, 0]]):
+        assert batch.index[run].tolist() == steps
+        for row, step in enumerate(steps):
+            mark = 100.0 * run + step
+            for agent in range(3):
+                close(batch.observation[run, row, agent], [mark + agent] * 2)
+                close(batch.action[run, row, agent], [mark / 1000.0] * 5)
+                close(batch.reward[run, row, agent], mark + agent + 0.25)
+                close(batch.cost[run, row, agent], mark + agent + 0.5)
+                close(batch.next_observation[run, row, agent], [mark + agent + 0.75] * 2)
+    assert batch.weight.tolist() == [[1.0] * 3] * 2
+
+
+def test_a_full_buffer_forgets_the_oldest():
+    buffer = filled(False, 6)
+    assert buffer.size == 4
+    assert buffer.data[0, :, 0, 0].tolist() == [4.0, 5.0, 2.0, 3.0]
+    wrapped = filled(False, 2, capacity=4, envs=3)
+    assert wrapped.size == 4
+    assert wrapped.data[1, :, 0, 0].tolist() == [101.0, 101.0, 100.0, 101.0]
+
+
+def test_new_transitions_enter_at_the_greatest_priority_so_far():
+    buffer = filled(True, 2)
+    assert buffer.priorities.tolist() == [[1.0, 1.0, 0.0, 0.0]] * 2
+    buffer.set_priorities(torch.tensor([[0, 1], [1, 0]]), tensor([[7.0, 0.5], [0.25, 0.125]]))
+    assert buffer.priorities.tolist() == [[7.0, 0.5, 0.0, 0.0], [0.125, 0.25, 0.0, 0.0]]
+    zeros = torch.zeros(2, 1, 3, 2, dtype=torch.float64)
+    buffer.add(zeros, torch.zeros(2, 1, 3, 5, dtype=torch.float64), zeros[..., 0], zeros[..., 0], zeros)
+    assert buffer.priorities[:, 2].tolist() == [7.0, 1.0]
+    buffer.set_priorities(torch.tensor([[0], [0]]), tensor([[0.1], [0.1]]))
+    assert buffer.highest.flatten().tolist() == [7.0, 1.0]
+
+
+def test_replay_is_by_priority_with_weights_or_uniform_with_ones():
+    draws = torch.rand(2, 20_000, generator=source(4), dtype=torch.float64)
+    for prioritised, expected in ((True, [0.1, 0.2, 0.7]), (False, [1 / 3, 1 / 3, 1 / 3])):
+        buffer = filled(prioritised, 3)
+        buffer.set_priorities(torch.tensor([[0, 1, 2]] * 2), tensor([[1.0, 2.0, 7.0]] * 2))
+        batch = buffer.sample(draws, 1.0)
+        for run in range(2):
+            counts = np.bincount(batch.index[run].numpy(), minlength=3)
+            assert distributions.chisquare(counts, 20_000 * np.array(expected)).pvalue > 1e-3
+        by_transition = [batch.weight[0][batch.index[0] == i].unique().tolist() for i in range(3)]
+        wanted = [1.0, 1 / 2, 1 / 7] if prioritised else [1.0, 1.0, 1.0]
+        assert [len(values) for values in by_transition] == [1, 1, 1]
+        assert [values[0] for values in by_transition] == pytest.approx(wanted)
+
+
+# -- a problem with a known answer for each learner ----------------------------------------------------
+
+BEST = 0.6
+"""The reward is -(a - 0.6)^2, the cost 1 + a, of the power component a. Below a = 0.6 a limit of 1.1 binds at
+a = 0.1, with the multiplier 2 (0.6 - 0.1) = 1 by the first-order condition; a limit of 1.9 does not bind."""
+
+LIMITS = [1.1, 1.9]
+"""Of the two runs of each problem."""
+
+
+def solve(kind, settings, **changes):
+    """Learn from actions half uniform, half near the policy's.
+
+    Returns power component and multiplier over the last 200 of 800 updates, each `[update, run]`.
+    """
+    game, generator, limit = tiny_game(settings, runs=2), source(6), tensor(LIMITS)
+    rates = {"hidden": [32, 32, 16], "actor_learning_rate": 1e-3, "critic_learning_rate": 3e-3, "polyak": 0.1}
+    learner = make(kind, game, settings, **rates, **changes)
+    powers, multipliers = [], []
+    for _ in range(800):
+        batch = random_batch(game, generator, size=64)
+        near = learner.act(batch.observation[:, :32])
+        near = near + 0.3 * torch.randn(near.shape, generator=generator, dtype=torch.float64)
+        batch.action[:, :32] = near.clamp(-1.0, 1.0)
+        played = batch.action[..., POWER]
+        parts = {**vars(batch), "reward": -((played - BEST) ** 2), "cost": 1.0 + played}
+        power = learner.act(batch.observation)[..., POWER].mean(dim=(1, 2))
+        learner.learn(Batch(**parts), 0.0, 1.0 + power - limit)
+        powers.append(power)
+        multipliers.append(learner.multiplier().clone() if kind is CPOMADDPG else torch.zeros(2))
+    return torch.stack(powers[-200:]), torch.stack(multipliers[-200:])
+
+
+def test_eq42_maddpg_finds_the_unconstrained_optimum(settings):
+    power, _ = solve(MADDPG, settings)
+    assert power.mean(dim=0).tolist() == pytest.approx([0.6, 0.6], abs=0.06)
+
+
+def test_eq39_eq40_the_lagrangian_rule_finds_the_constrained_optimum_and_its_multiplier(settings):
+    power, multiplier = solve(CPOMADDPG, settings, gradient="lagrangian", multiplier_rate=0.02, multiplier_max=5.0)
+    assert power.mean(dim=0).tolist() == pytest.approx([0.1, 0.6], abs=0.06)
+    assert multiplier.mean(dim=0).tolist() == pytest.approx([1.0, 0.0], abs=0.1)
+    # It settles there.
+    assert (power[:, 0].max() - power[:, 0].min()).item() < 0.1
+
+
+def test_eq48_the_papers_rule_cannot_hold_the_limit_with_a_multiplier_below_one(settings):
+    # D25. With a multiplier of 0.9 the Lagrangian's optimum would be a = 0.6 - 0.9 / 2 = 0.15, near the limit.
+    power, multiplier = solve(CPOMADDPG, settings, gradient="paper", multiplier_rate=0.02, multiplier_max=0.9)
+    assert multiplier[:, 0].unique().tolist() == [pytest.approx(0.9)]
+    assert power[:, 0].min().item() > 0.35
+    assert power[:, 1].mean().item() == pytest.approx(0.6, abs=0.06) and multiplier[:, 1].max() == 0.0
+
+
+def test_eq48_the_papers_rule_swings_about_the_limit_when_the_multiplier_may_pass_one(settings):
+    # The step changes sign where lambda passes 1 and has the same length on both sides; lambda integrates the
+    # excess. Two integrators in a ring: a and lambda swing about 0.1 and 1 and do not settle.
+    power, multiplier = solve(CPOMADDPG, settings, gradient="paper", multiplier_rate=0.2, multiplier_max=5.0)
+    assert power[:, 0].min().item() < 0.0 and power[:, 0].max().item() > 0.2
+    assert multiplier[:, 0].min().item() < 0.7 and multiplier[:, 0].max().item() > 1.3
+    assert power[:, 0].mean().item() == pytest.approx(0.1, abs=0.1)
+    assert power[:, 1].mean().item() == pytest.approx(0.6, abs=0.06) and multiplier[:, 1].max() == 0.0
