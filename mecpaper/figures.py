@@ -30,9 +30,9 @@ DASHES = dict(zip(ORDER, ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1))), stric
 
 MEASURES = {
     "reward": "average reward per device and slot, $R_n(t)$",
-    "ecpr_f": "ECPR-f: share of device-slots with $E > C_{limit}$",
+    "ecpr_f": "ECPR-f: device-slots with $E > C_{limit}$",
     "ecpr_m": "ECPR-m: energy above $C_{limit}$ / all energy",
-    "sor": "safe offload rate: executed / requested offloads",
+    "sor": "safe offload rate (executed / requested)",
     "offload_share": "share of chunks offloaded",
     "energy": "energy per device and slot (J)",
     "multiplier": r"Lagrange multiplier $\lambda$",
@@ -103,7 +103,7 @@ def mark_reported(axes: Axes, value: float, text: str) -> None:
     """A number the paper prints, as a thin line with its place."""
     axes.axhline(value, color="0.35", linewidth=0.8, linestyle=(0, (6, 3)))
     axes.annotate(
-        text, (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=7, color="0.3"
+        text, (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6.5, color="0.3"
     )
 
 

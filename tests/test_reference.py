@@ -83,6 +83,13 @@ def test_the_planner_comes_up_to_a_grid_of_local_policies(settings, constrained)
         assert best["energy"] < limit + 0.005
 
 
+def test_a_search_does_not_depend_on_those_beside_it(game):
+    alone = reference.plan([game], [2], FAMILIES["stationary"], True, generations=4)
+    beside = reference.plan([game.changed(cycles_per_bit=30.0), game], [1, 2], FAMILIES["stationary"], True, 4)
+    np.testing.assert_allclose(beside[1][0], alone[0][0], rtol=1e-6)
+    assert beside[1][1] == pytest.approx(alone[0][1], rel=1e-6)
+
+
 def test_the_planner_table_has_a_row_per_search(game):
     table = reference.planner_table({"a": game, "b": game}, ["always-local", "stationary"], 2, 3, 1, 2)
     assert len(table) == 2 * 2 * 2 * 2
