@@ -85,7 +85,9 @@ def test_eq39_the_excess_is_the_energy_above_the_limit_summed_over_the_slots_pla
     seen = []
     learn = training.learner.learn
     monkeypatch.setattr(
-        training.learner, "learn", lambda batch, done, excess: (seen.append(excess), learn(batch, done, excess))[1]
+        training.learner,
+        "learn",
+        lambda batch, done, excess: (seen.append(excess.clone()), learn(batch, done, excess))[1],
     )
     for _ in range(2):
         training._play_round()
