@@ -22,6 +22,7 @@ from torch import Tensor
 from mecpaper.config import GameConfig
 from mecpaper.evaluate import Measures, Policy, evaluate
 from mecpaper.game import Game, generators
+from mecpaper.stats import bootstrap_interval
 
 PLAN_STREAM = 21
 """Random stream of the planner's own episodes (see `mecpaper.game.generators`)."""
@@ -160,12 +161,12 @@ def _search(family: Plan, seed: int, population: int) -> cma.CMAEvolutionStrateg
 
 
 def measure(
-    configs: Sequence[GameConfig], family: Plan, vectors: Sequence[NDArray], seed: int, episodes: int
+    configs: Sequence[GameConfig], family: Plan, vectors: Sequence[NDArray], seeds: Sequence[int], episodes: int
 ) -> pd.DataFrame:
-    """Measures of plans, each in its game, on fresh episodes: one row per plan (see `Measures.result`)."""
+    """Measures of plans, each in its game and on its own fresh episodes: one row per plan (see `Measures.result`)."""
     game = Game(configs, episodes)
     policy = family.policy(game, torch.as_tensor(np.array(vectors), dtype=game.dtype))
-    result = evaluate(policy, game, [seed] * len(vectors))
+    result = evaluate(policy, game, seeds)
     return pd.DataFrame({name: value.numpy() for name, value in result.items()})
 
 
@@ -175,6 +176,9 @@ FAMILIES = {
     "time and battery": Plan(adaptive=True),
 }
 """The planner's families by the names of its table."""
+
+GROUPS = 8
+"""Groups of evaluation episodes of a plan, for the interval of its measures."""
 
 
 def planner_table(
@@ -187,23 +191,31 @@ def planner_table(
         families: keys of `FAMILIES`.
         restarts: independent searches of each kind; their spread is the planner's own uncertainty.
         generations: of each search.
-        seed, episodes: of the evaluation; the searches use their own episodes.
+        seed, episodes: of the evaluation, split into `GROUPS` groups; the searches use their own episodes.
     Returns:
         one row per search: game (its label), policy, constrained, restart, planned_reward (on the planning
-        episodes), and measures.
+        episodes), reward with a 95 % bootstrap interval over the groups, energy likewise, and other measures.
     """
     configs = [config for config in games.values() for _ in range(restarts)]
     seeds = list(range(restarts)) * len(games)
     labels = [label for label in games for _ in range(restarts)]
+    groups = [seed + group for group in range(GROUPS) for _ in configs]
     tables = []
     for name in families:
         for constrained in (True, False):
             found = plan(configs, seeds, FAMILIES[name], constrained, generations)
-            table = measure(configs, FAMILIES[name], [vector for vector, _ in found], seed, episodes)[list(_KEPT)]
+            vectors = [vector for vector, _ in found]
+            size = max(1, episodes // GROUPS)
+            measured = measure(configs * GROUPS, FAMILIES[name], vectors * GROUPS, groups, size)
             head = {"game": labels, "policy": name, "constrained": constrained, "restart": seeds}
-            tables.append(table.assign(**head, planned_reward=[reward for _, reward in found]))
-    first = ["game", "policy", "constrained", "restart", "planned_reward"]
-    return pd.concat(tables, ignore_index=True)[[*first, *_KEPT]]
+            table = pd.DataFrame(head).assign(planned_reward=[reward for _, reward in found])
+            for key in _KEPT:
+                samples = measured[key].to_numpy().reshape(GROUPS, len(configs))
+                table[key], lower, upper = bootstrap_interval(samples)
+                if key in ("reward", "energy"):
+                    table[f"{key}_lower"], table[f"{key}_upper"] = lower, upper
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 _KEPT = (

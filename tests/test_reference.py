@@ -76,7 +76,7 @@ def test_the_planner_comes_up_to_a_grid_of_local_policies(settings, constrained)
     limit = config.cost_limit_fraction * config.battery_capacity
     allowed = energy <= limit if constrained else torch.ones_like(energy, dtype=torch.bool)
     found = reference.plan([config] * 4, range(4), family, constrained, generations=60)
-    table = reference.measure([config] * 4, family, [vector for vector, _ in found], seed=5, episodes=8)
+    table = reference.measure([config] * 4, family, [vector for vector, _ in found], [5] * 4, episodes=8)
     best = table.loc[int(np.argmax([planned for _, planned in found]))]
     assert best["reward"] > reward[allowed].max().item() - 0.01
     if constrained:
@@ -94,6 +94,7 @@ def test_the_planner_table_has_a_row_per_search(game):
     table = reference.planner_table({"a": game, "b": game}, ["always-local", "stationary"], 2, 3, 1, 2)
     assert len(table) == 2 * 2 * 2 * 2
     assert not table.duplicated(["game", "policy", "constrained", "restart"]).any()
+    assert table["reward"].between(table["reward_lower"], table["reward_upper"]).all()
     assert table[table["policy"] == "always-local"]["offload_share"].eq(0).all()
 
 
