@@ -1,7 +1,8 @@
 """Notebooks as pipeline stages: run one through papermill, in place, and leave the same bytes every time.
 
 `python -m mecpaper.notebook notebooks/20_overall_comparison.ipynb` executes, normalises and replaces the file.
-While it runs, work inside the kernel reports its progress through a small file, shown here as a bar.
+Without a name it only checks params.yaml. While a notebook runs, work inside the kernel reports its progress
+through a small file, shown here as a bar.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
+from mecpaper.config import ConfigError, find_root, load
 from mecpaper.results import write_atomically
 
 PROGRESS_VARIABLE = "MECPAPER_PROGRESS"
@@ -125,7 +127,12 @@ def _watch(path: Path, stop: threading.Event) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the notebooks named on the command line; a failure is told in one line."""
+    """Check params.yaml, then run the notebooks named on the command line; a failure is told in one line."""
+    try:
+        load(find_root(Path(arguments[0]).parent if arguments else None) / "params.yaml")
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
     import papermill
 
     for name in arguments:

@@ -46,7 +46,27 @@ def test_two_runs_leave_the_same_bytes(tmp_path):
     assert b"widget-0" in first and b"papermill" not in first
 
 
-def test_a_failing_notebook_is_left_as_it_was_and_told_in_one_line(tmp_path):
+def _project(root, folder):
+    for name in ("params.yaml", "dvc.yaml"):
+        (folder / name).write_text((root / name).read_text())
+
+
+def test_wrong_params_are_refused_before_a_kernel_starts(root, tmp_path):
+    _project(root, tmp_path)
+    params = tmp_path / "params.yaml"
+    params.write_text(params.read_text().replace("gain_db: [8.0, 10.0]  ", "gain_db: [10.0, 8.0]  "))
+    path = tmp_path / "a.ipynb"
+    _write(path, "raise SystemExit('a kernel ran')")
+    for arguments in ([str(path)], []):
+        done = subprocess.run(
+            [sys.executable, "-m", "mecpaper.notebook", *arguments], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 2
+        assert done.stderr == "game.gain_db = [10.0, 8.0]: the first must not exceed the second\n"
+
+
+def test_a_failing_notebook_is_left_as_it_was_and_told_in_one_line(root, tmp_path):
+    _project(root, tmp_path)
     path = tmp_path / "a.ipynb"
     _write(path, "x = 1", "raise ValueError('seeds = [1, 1]: each seed once')")
     before = path.read_bytes()
