@@ -10,6 +10,3 @@ from mecpaper.algorithms.random import Random
 
 ALGORITHMS = {"cpo_maddpg": CPOMADDPG, "maddpg": MADDPG, "random": Random}
 """Key in params.yaml -> class."""
-
-NAMES = {"cpo_maddpg": "CPO-MADDPG", "maddpg": "MADDPG", "random": "Random"}
-"""Key in params.yaml -> name in the paper."""
