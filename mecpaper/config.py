@@ -80,6 +80,7 @@ class GameConfig(Section):
     battery_capacity: PerDevice
     battery_threshold_fraction: Fraction
     harvest_fraction: Fraction
+    insecure_request_cost: NotNegative
     cost_limit_fraction: Annotated[float, Field(gt=0, le=1)]
     readings: Readings
 
@@ -116,6 +117,8 @@ class GameConfig(Section):
         """
         data = self.model_dump()
         for key, value in changes.items():
+            if key == "readings" or key not in data | data["readings"]:
+                raise ConfigError(f"game.{key} = {value!r}: unknown key")
             if key in data["readings"]:
                 data["readings"][key] = value
             else:
@@ -124,7 +127,7 @@ class GameConfig(Section):
 
 
 class LearningConfig(Section):
-    """What all learners share."""
+    """What all learners share; an algorithm's own section may change it under the key `learning`."""
 
     hidden: Annotated[list[Count], Field(min_length=3, max_length=3)]
     actor_learning_rate: Positive
@@ -138,7 +141,12 @@ class LearningConfig(Section):
     saturation_penalty: NotNegative
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
     noise: Annotated[list[NotNegative], Field(min_length=2, max_length=2)]
-    noise_correlation: Annotated[float, Field(ge=0, lt=1)]
+    noise_correlation: Annotated[float, Field(ge=0, le=1)]
+    actor_output_start: Positive
+    offload_start: Finite
+    actor: Literal["per_agent", "shared"]
+    critic: Literal["pooled", "separate", "joint"]
+    reward: Literal["own", "team"]
 
     @model_validator(mode="after")
     def _consistent(self) -> LearningConfig:
@@ -147,28 +155,87 @@ class LearningConfig(Section):
         return self
 
 
-class CPOMADDPGConfig(Section):
-    """What CPO-MADDPG adds (Section 4.2)."""
+class OwnConfig(Section):
+    """An algorithm's own section: what it adds, and what it changes in `learning`."""
 
-    cost_discount: Annotated[float, Field(ge=0, lt=1)]
+    learning: dict[str, Any]
+
+
+class MultiplierConfig(OwnConfig):
+    """A Lagrange multiplier (Eq. 41)."""
+
     multiplier_rate: NotNegative
     multiplier_max: Positive
+    multipliers: Literal["team", "device"]
+    multiplier_rule: Literal["formula", "text"]
+    multiplier_step: Literal["slot", "episode"]
+    multiplier_start: Annotated[float, Field(ge=0, lt=1)]
+
+
+class CPOMADDPGConfig(MultiplierConfig):
+    """What CPO-MADDPG adds (Section 4.2)."""
+
     multiplier_fixed: NotNegative | None
-    head_hidden: Annotated[int, Field(ge=0)]
+    cost_discount: Annotated[float, Field(ge=0, lt=1)]
+    critic_heads: Literal["two_headed", "linear_heads", "multi_output", "separate"]
+    head_hidden: Count
     gradient: Literal["paper", "lagrangian", "bounded"]
     gradient_epsilon: Positive
+    gated: bool
+    replay: Literal["ca_per", "reward_per", "uniform"]
+    priority_errors: Literal["normalised", "raw"]
     priority_exponent: NotNegative
     priority_epsilon: Positive
     normalisation_delta: Positive
     importance_exponent: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
 
 
-class MADDPGConfig(Section):
+class LMADDPGConfig(MultiplierConfig):
+    """What LMADDPG adds: a multiplier."""
+
+
+class MADDPGConfig(OwnConfig):
     """What MADDPG adds: nothing."""
 
 
-class RandomConfig(Section):
+class MATD3Config(OwnConfig):
+    """What MATD3 adds (Section 5.1.5)."""
+
+    target_noise: NotNegative
+    target_noise_max: NotNegative
+    policy_delay: Count
+
+
+class MAPPOConfig(OwnConfig):
+    """What MAPPO adds (Section 5.1.4)."""
+
+    clip: Annotated[float, Field(gt=0, lt=1)]
+    advantage_decay: Fraction
+    entropy: NotNegative
+    deviation: Positive
+    deviation_range: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    minibatch: Count
+    epochs: Count
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MAPPOConfig:
+        _ordered(self, "deviation_range")
+        return self
+
+
+class RandomConfig(OwnConfig):
     """What the Random baseline adds: nothing."""
+
+
+OWN = {
+    "cpo_maddpg": CPOMADDPGConfig,
+    "lmaddpg": LMADDPGConfig,
+    "maddpg": MADDPGConfig,
+    "matd3": MATD3Config,
+    "mappo": MAPPOConfig,
+    "random": RandomConfig,
+}
+"""Algorithm -> the class of its own section of params.yaml."""
 
 
 class ScaleConfig(Section):
@@ -226,9 +293,12 @@ class Config(Section):
     scenarios: dict[str, dict[str, Any]]
     learning: LearningConfig
     cpo_maddpg: CPOMADDPGConfig
+    lmaddpg: LMADDPGConfig
     maddpg: MADDPGConfig
+    matd3: MATD3Config
+    mappo: MAPPOConfig
     random: RandomConfig
-    cells: dict[Literal["cpo_maddpg", "maddpg", "random"], list[str]]
+    cells: dict[Literal["cpo_maddpg", "lmaddpg", "maddpg", "matd3", "mappo", "random"], list[str]]
     evaluation: EvaluationConfig
     planner: PlannerConfig
     scales: dict[Literal["smoke", "demo", "paper"], ScaleConfig]
@@ -242,29 +312,39 @@ class Config(Section):
                 raise ValueError(f"scales.{name}.scale = {scale.scale!r}: allowed is {name!r}")
         if self.run.scale not in self.scales:
             raise ValueError(f"run.scale = {self.run.scale!r}: one of {', '.join(self.scales)}")
-        for name, changes in self.scenarios.items():
-            self._check_scenario(name, changes)
+        for name in self.scenarios:
+            try:
+                self.scenario(name)
+                for algorithm in OWN:
+                    self.learner(algorithm, name)
+            except ConfigError as error:
+                raise ValueError(f"scenarios.{name}.{str(error).removeprefix('game.')}") from None
         for algorithm, names in self.cells.items():
             for name in names:
                 if name not in self.scenarios:
                     raise ValueError(f"cells.{algorithm} names {name!r}: one of {', '.join(self.scenarios)}")
         return self
 
-    def _check_scenario(self, name: str, changes: dict[str, Any]) -> None:
-        known = set(GameConfig.model_fields) - {"readings"} | set(Readings.model_fields)
-        for key in changes:
-            if key not in known:
-                raise ValueError(f"scenarios.{name}.{key} = {changes[key]!r}: unknown key")
-        try:
-            self.game.changed(**changes)
-        except ConfigError as error:
-            raise ValueError(str(error).replace("game.", f"scenarios.{name}.", 1)) from None
+    def _changes(self, name: str) -> dict[str, Any]:
+        if name not in self.scenarios:
+            raise ConfigError(f"scenario = {name!r}: one of {', '.join(self.scenarios)}")
+        return self.scenarios[name]
 
     def scenario(self, name: str) -> GameConfig:
         """The game of a scenario. Raises ConfigError when there is none of that name."""
-        if name not in self.scenarios:
-            raise ConfigError(f"scenario = {name!r}: one of {', '.join(self.scenarios)}")
-        return self.game.changed(**self.scenarios[name])
+        return self.game.changed(**{k: v for k, v in self._changes(name).items() if k not in ("learning", *OWN)})
+
+    def learner(self, algorithm: str, name: str) -> tuple[LearningConfig, Any]:
+        """Sections `learning` and the algorithm's own as they hold in a scenario.
+
+        The scenario's changes under the algorithm's name come on top of the section; what the section and then the
+        scenario say under `learning` on top of the shared one. Raises ConfigError as `scenario` does.
+        """
+        changes = self._changes(name)
+        own_changes = changes.get(algorithm, {})
+        own = parse(OWN[algorithm], getattr(self, algorithm).model_dump() | own_changes, algorithm)
+        shared = self.learning.model_dump() | own.learning | changes.get("learning", {})
+        return parse(LearningConfig, shared, "learning"), own
 
 
 def parse(section: type[Section], data: Any, place: str = "") -> Any:

@@ -29,12 +29,13 @@ class Measures:
 
     def add(self, slot: Slot) -> None:
         """Take in one slot."""
-        excess = (slot.cost - self.cost_limit).clamp(min=0.0)
+        energy = slot.energy.sum(dim=-1)
+        excess = (energy - self.cost_limit).clamp(min=0.0)
         parts = {
-            "device_slots": torch.ones_like(slot.cost),
+            "device_slots": torch.ones_like(energy),
             "reward": slot.reward,
-            "energy": slot.cost,
-            "violations": (slot.cost > self.cost_limit).to(slot.cost.dtype),
+            "energy": energy,
+            "violations": (energy > self.cost_limit).to(energy.dtype),
             "excess": excess,
             "penalty": slot.penalty,
             "battery": slot.battery,

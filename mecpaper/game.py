@@ -39,7 +39,7 @@ class Slot:
     penalty: Tensor  # [run, env, device], Eq. 23
     battery: Tensor  # [run, env, device], at the end of the slot, Eq. 8
     reward: Tensor  # [run, env, device], Eq. 24
-    cost: Tensor  # [run, env, device], energy of the slot, Eq. 39 (D21)
+    cost: Tensor  # [run, env, device], what Eq. 39 bounds: the energy of the slot, in J (D21)
 
 
 class Game:
@@ -95,7 +95,7 @@ class Game:
         for key in (
             "bits_per_pixel", "cycles_per_bit", "server_frequency", "bandwidth", "noise_power",
             "eavesdropper_noise_power", "eavesdropper_power", "accuracy_ceiling", "accuracy_drop",
-            "accuracy_scale", "harvest_fraction",
+            "accuracy_scale", "harvest_fraction", "insecure_request_cost",
         ):  # fmt: skip
             setattr(self, f"_{key}", self._per_run([getattr(config, key) for config in configs]))
         for key in ("frame_rate", "resolution", "gain_db", "quality_weights", "cost_weights"):
@@ -291,8 +291,12 @@ class Game:
             penalty=penalty,
             battery=self.battery,
             reward=quality.device_reward(video_quality, cost, penalty),
-            cost=chunk_energy.sum(dim=-1),
+            cost=self._cost(chunk_energy, requested, secure_request),
         )
+
+    def _cost(self, chunk_energy: Tensor, requested: Tensor, secure_request: Tensor) -> Tensor:
+        insecure = requested * (~secure_request).to(requested.dtype)
+        return (chunk_energy + self._insecure_request_cost * insecure).sum(dim=-1)
 
     def _quality(self, frame_rate: Tensor, resolution: Tensor) -> tuple[Tensor, Tensor]:
         slot = self.slot + 1

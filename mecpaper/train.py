@@ -1,4 +1,4 @@
-"""The training loop of Algorithm 1 for any algorithm, all seeds of a cell in one batched program.
+"""The training loop of Algorithm 1 for any algorithm; all seeds, or several scenarios, in one batched program.
 
 A cell resumes from its checkpoint with the same numbers as if it had never stopped, keeps what it finished,
 and stops with the step and the tensor named when a number is no longer finite.
@@ -10,8 +10,10 @@ import ast
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -21,15 +23,16 @@ from torch import Tensor
 
 from mecpaper import results
 from mecpaper.algorithms import ALGORITHMS
+from mecpaper.algorithms.mappo import Rollout
 from mecpaper.config import Config, ConfigError, fingerprint
 from mecpaper.evaluate import evaluate
-from mecpaper.game import Game, generators
-from mecpaper.replay import Replay, annealed
+from mecpaper.game import Game, Slot, generators
+from mecpaper.replay import Batch, Replay, annealed
 
 CHECKPOINT_SECONDS = 45.0
 """Least time between two checkpoints: what a kill can cost, with the episodes in flight."""
 
-STREAMS = {"weights": 0, "game": 1, "noise": 2, "replay": 3}
+STREAMS = {"weights": 0, "game": 1, "noise": 2, "replay": 3, "smoothing": 4}
 """Independent random streams of a run (see `mecpaper.game.generators`)."""
 
 COUNTERS = ("episode", "updates", "slots_since", "seconds")
@@ -65,62 +68,128 @@ def code_version(algorithm: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def describe(config: Config, algorithm: str, scenario: str) -> dict[str, Any]:
+    """All that the results of a cell depend on, as plain data.
+
+    Raises ConfigError for an algorithm or scenario that does not exist.
+    """
+    if algorithm not in ALGORITHMS:
+        raise ConfigError(f"algorithm = {algorithm!r}: one of {', '.join(ALGORITHMS)}")
+    learning, own = config.learner(algorithm, scenario)
+    return {
+        "algorithm": algorithm,
+        "scenario": scenario,
+        "seeds": list(config.run.seeds),
+        "scale": config.run.model_dump(exclude={"seeds", "planner_restarts"}),
+        "evaluation": config.evaluation.model_dump(),
+        "game": config.scenario(scenario).model_dump(),
+        "learning": learning.model_dump(),
+        "own": own.model_dump(),
+        "code": code_version(algorithm),
+        "torch": torch.__version__.split("+")[0],
+    }
+
+
+class Graphed:
+    """A function of tensors that a GPU replays as one recorded graph, free of launch costs; elsewhere just called.
+
+    The function must work in place on the same tensors each time and take tensors of the same shapes.
+
+    Args:
+        function: tensors by name -> tensors by name.
+        device: where it computes.
+    """
+
+    WARMUP = 3
+
+    def __init__(self, function: Callable[..., dict[str, Tensor]], device: torch.device) -> None:
+        self.function, self.device, self.calls = function, device, 0
+
+    def __call__(self, **inputs: Tensor) -> dict[str, Tensor]:
+        """The function's result; on a GPU it is overwritten by the next call."""
+        if self.device.type != "cuda":
+            return self.function(**inputs)
+        self.calls += 1
+        if self.calls <= self.WARMUP:
+            side = torch.cuda.Stream(self.device)
+            side.wait_stream(torch.cuda.current_stream(self.device))
+            with torch.cuda.stream(side):
+                result = self.function(**inputs)
+            torch.cuda.current_stream(self.device).wait_stream(side)
+            return result
+        if self.calls == self.WARMUP + 1:
+            self.inputs = {name: value.clone() for name, value in inputs.items()}
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.outputs = self.function(**self.inputs)
+        for name, value in inputs.items():
+            self.inputs[name].copy_(value)
+        self.graph.replay()
+        return self.outputs
+
+
 class Training:
-    """A cell being trained.
+    """Cells of one algorithm being trained together: a run for each scenario and seed.
 
     Args:
         config: the whole configuration; its `run` is the scale.
-        algorithm, scenario: which cell.
+        algorithm: which one.
+        scenarios: one or several; several must agree in all but what a run may have of its own (see `together`).
         device: where to compute.
         seeds: others than those of the scale.
     Raises:
-        ConfigError: an algorithm or scenario that does not exist.
+        ConfigError: an algorithm or scenario that does not exist, or scenarios that do not fit together.
     """
 
     def __init__(
         self,
         config: Config,
         algorithm: str,
-        scenario: str,
+        scenarios: str | Sequence[str],
         device: torch.device | str = "cpu",
         seeds: list[int] | None = None,
     ) -> None:
-        if algorithm not in ALGORITHMS:
-            raise ConfigError(f"algorithm = {algorithm!r}: one of {', '.join(ALGORITHMS)}")
-        self.config, self.scale, self.learning = config, config.run, config.learning
-        self.algorithm, self.scenario = algorithm, scenario
-        self.seeds = list(self.scale.seeds if seeds is None else seeds)
-        games = [config.scenario(scenario)] * len(self.seeds)
-        own = getattr(config, algorithm)
-        self.description = {
-            "algorithm": algorithm,
-            "scenario": scenario,
-            "seeds": self.seeds,
-            "scale": self.scale.model_dump(exclude={"seeds", "planner_restarts"}),
-            "evaluation": config.evaluation.model_dump(),
-            "game": games[0].model_dump(),
-            "learning": config.learning.model_dump(),
-            "own": own.model_dump(),
-            "code": code_version(algorithm),
-            "torch": torch.__version__.split("+")[0],
-        }
-        self.fingerprint = fingerprint(self.description)
+        self.scenarios = [scenarios] if isinstance(scenarios, str) else list(scenarios)
+        if seeds is not None:
+            config = config.model_copy(update={"run": config.run.model_copy(update={"seeds": seeds})})
+        self.descriptions = {name: describe(config, algorithm, name) for name in self.scenarios}
+        if len({together(description) for description in self.descriptions.values()}) > 1:
+            raise ConfigError(f"scenarios = {self.scenarios}: only such as share shapes, readings and learning numbers")
+        self.config, self.scale, self.algorithm = config, config.run, algorithm
+        self.learning, own = config.learner(algorithm, self.scenarios[0])
+        self.seeds = list(self.scale.seeds) * len(self.scenarios)
+        self.labels = [name for name in self.scenarios for _ in self.scale.seeds]
+        games = [config.scenario(name) for name in self.labels]
+        self.fingerprint = fingerprint(list(self.descriptions.values()))
         self.game = Game(games, self.scale.episodes_at_once, device)
         self.curve_game = Game(games, config.evaluation.curve_episodes, device)
         self.final_game = Game(games, config.evaluation.final_episodes, device)
         self.cost_limit = self.game.cost_limit.mean(dim=(1, 2))
-        self.learner = ALGORITHMS[algorithm](self.game, self.learning, own, generators(self.seeds, STREAMS["weights"]))
+        extra = {}
+        if algorithm == "cpo_maddpg":
+            extra["fixed"] = [config.learner(algorithm, name)[1].multiplier_fixed for name in self.labels]
+        weights = generators(self.seeds, STREAMS["weights"])
+        self.learner = ALGORITHMS[algorithm](self.game, self.learning, own, weights, **extra)
         self.sources = {name: generators(self.seeds, stream) for name, stream in STREAMS.items() if name != "weights"}
-        if self.learner.learns:
+        if self.replays:
             self.replay = Replay(
                 self.game.runs, self.learning.buffer, self.game.devices, self.game.observation_size,
                 self.game.action_size, self.game.device, self.game.dtype, self.learner.prioritised,
             )  # fmt: skip
+            # An update's work may depend on its place in a short cycle (MATD3): one recorded graph for each place.
+            self.learn = [
+                Graphed(partial(self._learn_batch, turn), self.game.device) for turn in range(self.learner.period)
+            ]
         self.episode = self.updates = self.slots_since = 0
-        self.excess = torch.zeros(self.game.runs, device=self.game.device, dtype=self.game.dtype)
+        self.excess = torch.zeros(self.game.runs, self.game.devices, device=self.game.device, dtype=self.game.dtype)
         self.seconds = 0.0
         self.curve: list[dict[str, Tensor]] = []
         self.sums: dict[str, Tensor] = {}
+
+    @property
+    def replays(self) -> bool:
+        """Whether the algorithm learns from a replay buffer."""
+        return self.learner.learns and not self.learner.on_policy
 
     # -- playing and learning --------------------------------------------------------------------------
 
@@ -133,7 +202,7 @@ class Training:
         """
         if checkpoint is not None and checkpoint.exists():
             self.load(checkpoint)
-        label = f"{self.algorithm}, {self.scenario}, {len(self.seeds)} seeds"
+        label = f"{self.algorithm}, {', '.join(self.scenarios)}, {len(self.scale.seeds)} seeds"
         saved = started = time.monotonic()
         before = self.seconds
         if not self.curve:
@@ -141,8 +210,7 @@ class Training:
         while self.episode < self.scale.episodes:
             if progress is not None:
                 progress(self.episode, self.scale.episodes, label)
-            if self.learner.learns:
-                self._play_round()
+            self._play_round()
             self.episode += self.scale.episodes_at_once
             if self.episode % self.scale.curve_every == 0:
                 self._measure_curve()
@@ -155,30 +223,69 @@ class Training:
             progress(self.episode, self.scale.episodes, label)
 
     def _play_round(self) -> None:
-        """Play one episode in every env, learning on the way (Algorithm 1, lines 3-19)."""
-        game, done = self.game, self.episode / self.scale.episodes
+        """Play one episode in every env, learning on the way."""
+        if self.replays:
+            self._replay_round()
+        elif self.learner.learns:
+            self._fresh_round()
+        self._check_finite()
+
+    def _replay_round(self) -> None:
+        """A round of an algorithm that replays (Algorithm 1, lines 3-19)."""
+        game, done, learning = self.game, self.episode / self.scale.episodes, self.learning
         observation = game.reset(self.sources["game"])
         explore = self._exploration(done)
-        learns = done >= self.learning.warmup_fraction
-        picks = torch.stack(
-            [torch.rand(game.slots, self.learning.batch, generator=g) for g in self.sources["replay"]], dim=1
-        ).to(game.device)
+        exponent = self.learner.importance_exponent(done)
+        shape = (game.slots, learning.batch)
+        picks = torch.stack([torch.rand(*shape, generator=g) for g in self.sources["replay"]], dim=1).to(game.device)
         for t in range(game.slots):
             action = explore(t, observation)
             slot = game.step(action)
             next_observation = game.observe()
             self.replay.add(observation, action, slot.reward, slot.cost, next_observation)
             observation = next_observation
-            self._tally("behaviour_reward", slot.reward.mean(dim=(1, 2)))
-            self._tally("behaviour_energy", slot.cost.mean(dim=(1, 2)))
-            if not learns:
+            self._tally_behaviour(slot)
+            if done < learning.warmup_fraction:
                 continue
-            self.excess += (slot.cost.mean(dim=2) - self.cost_limit.unsqueeze(1)).sum(dim=1)
+            self.excess += (slot.cost - game.cost_limit).sum(dim=1)
             self.slots_since += 1
             if self.slots_since == self.scale.slots_per_update:
-                self._learn(picks[t], done, self.excess)
+                self._learn(picks[t], exponent, done)
                 self.excess.zero_()
                 self.slots_since = 0
+
+    def _fresh_round(self) -> None:
+        """A round of an algorithm that learns from the episodes just played."""
+        game, learner = self.game, self.learner
+        observation = game.reset(self.sources["game"])
+        noise = self._noise()
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        for t in range(game.slots):
+            action = learner.explore(observation, noise[t])
+            slot = game.step(action)
+            parts.append((observation, action, slot.reward))
+            observation = game.observe()
+            self._tally_behaviour(slot)
+        rollout = Rollout(*(torch.stack(part) for part in zip(*parts, strict=True)), observation)
+        count, epochs = game.slots * game.envs, learner.config.epochs
+        order = torch.stack(
+            [torch.stack([torch.randperm(count, generator=g) for _ in range(epochs)]) for g in self.sources["replay"]]
+        ).to(game.device)
+        for diagnostics in learner.learn_round(rollout, order):
+            self.updates += 1
+            for name, value in diagnostics.items():
+                self._tally(name, value)
+
+    def _noise(self) -> Tensor:
+        """Standard normal draws that stay over the slots of an episode, `[slot, run, env, agent, 5 K]` (D35)."""
+        game, correlation = self.game, self.learning.noise_correlation
+        shape = (game.slots if correlation < 1.0 else 1, game.envs, game.devices, game.action_size)
+        draws = [torch.randn(*shape, generator=g) for g in self.sources["noise"]]
+        noise = torch.stack(draws, dim=1).to(game.device, game.dtype)
+        fresh = (1.0 - correlation**2) ** 0.5
+        for t in range(1, len(noise)):
+            noise[t] = correlation * noise[t - 1] + fresh * noise[t]
+        return noise.expand(game.slots, *noise.shape[1:])
 
     def _exploration(self, done: float) -> Callable[[int, Tensor], Tensor]:
         """How actions are chosen in this round: `(slot, observation) -> action`.
@@ -187,46 +294,64 @@ class Training:
         correlated Gaussian noise (an Ornstein-Uhlenbeck process) is played. Both hold an action long enough for
         the running means of Eq. 15 and 17 to show what it is worth (D35).
         """
-        game, sources = self.game, self.sources["noise"]
-        shape = (game.slots, game.envs, game.devices, game.action_size)
-        if done < self.learning.warmup_fraction:
-            held = torch.stack([torch.rand(*shape[1:], generator=g) for g in sources])
+        game, learning = self.game, self.learning
+        if done < learning.warmup_fraction:
+            shape = (game.envs, game.devices, game.action_size)
+            held = torch.stack([torch.rand(*shape, generator=g) for g in self.sources["noise"]])
             held = (2.0 * held - 1.0).to(game.device, game.dtype)
             return lambda t, observation: held
-        draws = torch.stack([torch.randn(*shape, generator=g) for g in sources], dim=1).to(game.device, game.dtype)
-        first, last = self.learning.noise
-        correlation = self.learning.noise_correlation
-        fresh = (1.0 - correlation**2) ** 0.5
-        for t in range(1, game.slots):
-            draws[t] = correlation * draws[t - 1] + fresh * draws[t]
-        noise = annealed((first, last), done) * draws
+        noise = annealed(tuple(learning.noise), done) * self._noise()
         return lambda t, observation: (self.learner.act(observation) + noise[t]).clamp(-1.0, 1.0)
 
-    def _learn(self, uniform: Tensor, done: float, excess: Tensor) -> None:
-        exponent = self.learner.importance_exponent(done) if self.learner.prioritised else 0.0
+    def _learn(self, uniform: Tensor, exponent: float, done: float) -> None:
+        """One update of Algorithm 1 on a mini-batch of every run."""
         batch = self.replay.sample(uniform, exponent)
-        diagnostics = self.learner.learn(batch, done, excess)
+        inputs = {name: getattr(batch, name) for name in ("observation", "action", "reward", "cost")}
+        inputs |= {"next_observation": batch.next_observation, "weight": batch.weight, "excess": self.excess}
+        if self.learner.smooths_target:
+            shape = batch.action.shape[1:]
+            noise = torch.stack([torch.randn(*shape, generator=g) for g in self.sources["smoothing"]])
+            inputs["noise"] = noise.to(self.game.device, self.game.dtype)
+        if done < self.learner.multiplier_start:
+            inputs["excess"] = torch.zeros_like(self.excess)
         self.updates += 1
-        new_priorities = diagnostics.pop("priority", None)
-        if new_priorities is not None:
-            self.replay.set_priorities(batch.index, new_priorities)
+        diagnostics = dict(self.learn[self.updates % self.learner.period](**inputs))
+        priority = diagnostics.pop("priority", None)
+        if priority is not None:
+            self.replay.set_priorities(batch.index, priority)
         multiplier = self.learner.multiplier()
         if multiplier is not None:
-            greatest = getattr(self.config, self.algorithm).multiplier_max
-            diagnostics["multiplier_at_zero"] = (multiplier <= 0).to(multiplier.dtype)
-            diagnostics["multiplier_at_max"] = (multiplier >= greatest).to(multiplier.dtype)
+            greatest = self.learner.config.multiplier_max
+            diagnostics["multiplier_at_zero"] = (multiplier <= 0).to(multiplier.dtype).mean(dim=1)
+            diagnostics["multiplier_at_max"] = (multiplier >= greatest).to(multiplier.dtype).mean(dim=1)
         for name, value in diagnostics.items():
-            if not torch.isfinite(value).all():
-                run = int((~torch.isfinite(value)).nonzero()[0, 0])
-                raise NotFiniteError(
-                    f"{name} is not finite at update {self.updates} (episode {self.episode + 1}) of "
-                    f"{self.algorithm}, {self.scenario}, seed {self.seeds[run]}; the curve so far is kept"
-                )
             self._tally(name, value)
+
+    def _learn_batch(
+        self, turn: int, excess: Tensor, noise: Tensor | None = None, **parts: Tensor
+    ) -> dict[str, Tensor]:
+        return self.learner.learn(Batch(**parts, index=torch.empty(0)), excess, noise=noise, turn=turn)
 
     def _tally(self, name: str, value: Tensor) -> None:
         entry = torch.stack([value.double(), torch.ones_like(value, dtype=torch.float64)])
         self.sums[name] = self.sums[name] + entry if name in self.sums else entry
+
+    def _tally_behaviour(self, slot: Slot) -> None:
+        self._tally("behaviour_reward", slot.reward.mean(dim=(1, 2)))
+        self._tally("behaviour_energy", slot.energy.sum(dim=-1).mean(dim=(1, 2)))
+
+    def _check_finite(self) -> None:
+        """Stop a run whose diagnostics are no longer numbers; looked at once per round, so that a GPU need not wait."""
+        # What learning says comes first: it is the cause, a policy that no longer plays the consequence.
+        for name in sorted(self.sums, key=lambda name: name.startswith("behaviour")):
+            total = self.sums[name][0]
+            if not torch.isfinite(total).all():
+                run = int((~torch.isfinite(total)).nonzero()[0, 0])
+                raise NotFiniteError(
+                    f"{name} is not finite at update {self.updates} or up to a round before (episode "
+                    f"{self.episode + 1}) of {self.algorithm}, {self.labels[run]}, seed {self.seeds[run]}; "
+                    "the curve so far is kept"
+                )
 
     def _measure_curve(self) -> None:
         """Add a point to the learning curve: greedy measures now, means of the diagnostics since the last."""
@@ -237,42 +362,49 @@ class Training:
         self.sums = {}
         multiplier = self.learner.multiplier()
         if multiplier is not None:
-            point["multiplier"] = multiplier.clone()
+            point["multiplier"] = multiplier.mean(dim=1)
         stamp = {"episode": float(self.episode), "updates": float(self.updates)}
         point |= {name: torch.full((len(self.seeds),), value) for name, value in stamp.items()}
         self.curve.append({name: value.double().cpu() for name, value in point.items()})
 
     # -- results ---------------------------------------------------------------------------------------
 
-    def _table(self, points: list[dict[str, Tensor]]) -> pd.DataFrame:
+    def _table(self, points: list[dict[str, Tensor]], scenario: str) -> pd.DataFrame:
         rows = []
         for point in points:
-            for run, seed in enumerate(self.seeds):
-                head = {"algorithm": self.algorithm, "scenario": self.scenario, "seed": seed, "scale": self.scale.scale}
+            for run, (label, seed) in enumerate(zip(self.labels, self.seeds, strict=True)):
+                if label != scenario:
+                    continue
+                head = {"algorithm": self.algorithm, "scenario": label, "seed": seed, "scale": self.scale.scale}
                 rows.append(head | {name: float(value[run]) for name, value in point.items()})
         return pd.DataFrame(rows)
 
-    def curves(self) -> pd.DataFrame:
-        """The learning curve: one row per point and seed; the columns after the first six in alphabetical order."""
-        table = self._table(self.curve).astype({"episode": int, "updates": int})
+    def curves(self, scenario: str | None = None) -> pd.DataFrame:
+        """A cell's learning curve: one row per point and seed; columns after the first six in alphabetical order."""
+        table = self._table(self.curve, scenario or self.scenarios[0]).astype({"episode": int, "updates": int})
         head = ["algorithm", "scenario", "scale", "seed", "episode", "updates"]
         return table[[*head, *sorted(set(table.columns) - set(head))]]
 
-    def summary(self) -> pd.DataFrame:
-        """Final measures of the policy, one row per seed, with the columns of `results.SUMMARY_COLUMNS`."""
+    def summaries(self) -> pd.DataFrame:
+        """Final measures of the policies, one row per run, with the columns of `results.SUMMARY_COLUMNS`.
+
+        "seconds" is the wall time of the whole batched program over its number of cells.
+        """
         seeds = [self.config.evaluation.seed + 1] * len(self.seeds)
         point = evaluate(self.learner.act, self.final_game, seeds, self.seeds)
         point["cost_limit"] = self.cost_limit
         multiplier = self.learner.multiplier()
-        point["multiplier"] = torch.full_like(point["reward"], float("nan")) if multiplier is None else multiplier
-        table = self._table([point]).assign(episodes=self.episode, updates=self.updates, seconds=round(self.seconds, 1))
-        return table[list(results.SUMMARY_COLUMNS)]
+        nothing = torch.full_like(point["reward"], float("nan"))
+        point["multiplier"] = nothing if multiplier is None else multiplier.mean(dim=1)
+        table = pd.concat([self._table([point], name) for name in self.scenarios], ignore_index=True)
+        seconds = round(self.seconds / len(self.scenarios), 1)
+        return table.assign(episodes=self.episode, updates=self.updates, seconds=seconds)[list(results.SUMMARY_COLUMNS)]
 
     # -- checkpoints -----------------------------------------------------------------------------------
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = dict(self.learner.tensors())
-        if self.learner.learns:
+        if self.replays:
             filled = slice(0, self.replay.size)
             tensors |= {
                 "replay.data": self.replay.data[:, filled],
@@ -290,7 +422,7 @@ class Training:
     def save(self, path: Path) -> None:
         """Write the whole state, atomically, as safetensors (which cannot hold code)."""
         counters = {name: getattr(self, name) for name in COUNTERS}
-        if self.learner.learns:
+        if self.replays:
             counters |= {"size": self.replay.size, "position": self.replay.position}
         metadata = {"fingerprint": self.fingerprint, "counters": json.dumps(counters)}
         results.write_atomically(path, save(self._tensors(), metadata))
@@ -320,7 +452,7 @@ class Training:
             self.excess.copy_(stored["excess"])
             for name, tensor in self.learner.tensors().items():
                 tensor.copy_(stored[name])
-            if self.learner.learns:
+            if self.replays:
                 self.replay.size, self.replay.position = counters["size"], counters["position"]
                 self.replay.data[:, : self.replay.size] = stored["replay.data"].to(self.game.device)
                 self.replay.priorities[:, : self.replay.size] = stored["replay.priorities"].to(self.game.device)
@@ -337,50 +469,76 @@ class Training:
                 points.setdefault(int(index), {})[measure] = value
         self.curve = [points[i] for i in sorted(points)]
 
-    def policy(self) -> dict[str, Tensor]:
-        """Actors of the first seed in half precision, with the observation's range, for reuse without training."""
-        agents = self.game.devices
-        layers = {f"layer.{i}": w[:agents].detach().half().cpu() for i, w in enumerate(self.learner.actors.weights)}
-        centre, half = (part[0].cpu() for part in self.game.observation_range())
+    def policy(self, scenario: str) -> dict[str, Tensor]:
+        """Actors of a cell's first seed in half precision, with the observation's range, for reuse without training."""
+        run, actors = self.labels.index(scenario), self.learner.actors
+        first = slice(run * actors.stacks // actors.runs, (run + 1) * actors.stacks // actors.runs)
+        layers = {f"layer.{i}": w[first].detach().half().cpu() for i, w in enumerate(actors.weights)}
+        centre, half = (part[run].cpu() for part in self.game.observation_range())
         return {**layers, "observation.centre": centre, "observation.half": half}
 
 
-def train_cell(
+def together(description: dict[str, Any]) -> str:
+    """What cells must agree in to be trained as one batched program; a run may have its own game constants and fixed
+    multiplier."""
+    game, own = description["game"], dict(description["own"])
+    own.pop("multiplier_fixed", None)
+    shape = {key: game[key] for key in ("devices", "chunks", "slots", "readings")}
+    return fingerprint(shape, own, description["learning"])
+
+
+def train_cells(
     config: Config,
     algorithm: str,
-    scenario: str,
+    scenarios: Sequence[str],
     root: Path,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     progress: Progress | None = None,
-) -> bool:
-    """Train a cell into data/runs, unless it is there already.
+) -> list[str]:
+    """Train an algorithm's cells into data/runs, but not those that are there already.
+
+    On a GPU all cells that fit together are one batched program; on a CPU, where that gains nothing, one after another.
 
     Args:
         config: the whole configuration.
-        algorithm, scenario: which cell.
+        algorithm, scenarios: which cells.
         root: the project's folder.
-        device: where to compute.
+        device: where to compute; by default the GPU if there is one.
         progress: see `Progress`.
     Returns:
-        True if anything was trained, False if the finished cell was found.
+        the scenarios that were trained.
     """
-    training = Training(config, algorithm, scenario, device)
-    folder = results.cell_folder(root, algorithm, scenario)
-    finished = results.read_cell(folder)
-    if finished is not None and finished["fingerprint"] == training.fingerprint:
-        return False
-    checkpoint = root / "build" / "checkpoints" / f"{algorithm}-{scenario}-{training.fingerprint}.safetensors"
-    (folder / "cell.json").unlink(missing_ok=True)
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    groups: dict[str, list[str]] = {}
+    for name in scenarios:
+        description = describe(config, algorithm, name)
+        finished = results.read_cell(results.cell_folder(root, algorithm, name))
+        if finished is None or finished["fingerprint"] != fingerprint(description):
+            groups.setdefault(together(description) if device.type == "cuda" else name, []).append(name)
+    for names in groups.values():
+        _train_group(Training(config, algorithm, names, device), root, progress)
+    return [name for names in groups.values() for name in names]
+
+
+def _train_group(training: Training, root: Path, progress: Progress | None) -> None:
+    """Train a group of cells and write each one's results, `cell.json` last."""
+    folders = {name: results.cell_folder(root, training.algorithm, name) for name in training.scenarios}
+    stem = f"{training.algorithm}-{training.scenarios[0]}-{training.fingerprint}"
+    checkpoint = root / "build" / "checkpoints" / f"{stem}.safetensors"
+    for folder in folders.values():
+        (folder / "cell.json").unlink(missing_ok=True)
     try:
         training.run(checkpoint, progress)
-    except NotFiniteError:
-        results.write_table(folder / "curves.csv", training.curves())
-        raise
-    results.write_table(folder / "curves.csv", training.curves())
-    results.write_table(folder / "summary.csv", training.summary())
-    if training.learner.learns:
-        results.write_atomically(folder / "policy.safetensors", save(training.policy()))
-    content = {"fingerprint": training.fingerprint, **training.description}
-    results.write_atomically(folder / "cell.json", json.dumps(content, indent=1, sort_keys=True) + "\n")
+    finally:
+        if training.curve:
+            for name, folder in folders.items():
+                results.write_table(folder / "curves.csv", training.curves(name))
+    summaries = training.summaries()
+    for name, folder in folders.items():
+        results.write_table(folder / "summary.csv", summaries[summaries["scenario"] == name])
+        if training.learner.learns:
+            results.write_atomically(folder / "policy.safetensors", save(training.policy(name)))
+        description = training.descriptions[name]
+        content = {"fingerprint": fingerprint(description), **description}
+        results.write_atomically(folder / "cell.json", json.dumps(content, indent=1, sort_keys=True) + "\n")
     checkpoint.unlink(missing_ok=True)
-    return True

@@ -212,6 +212,9 @@ def play(constants, draws, actions):
         for n in devices:  # Eq 8
             level = battery[n] - spent[n] + harvested(constants, draws, t, n)
             battery[n] = min(capacity[n], max(0.0, level))
+        # Eq 39: the energy, and what a reading charges for each request that was not secure (D21).
+        refused = [sum(wanted[n]) - sum(first[n]) for n in devices]
+        bounded = [spent[n] + constants["insecure_request_cost"] * refused[n] for n in devices]
         frame_rate = f
         record.append(
             {
@@ -223,7 +226,7 @@ def play(constants, draws, actions):
                 "size": size, "latency": latency, "energy": energy, "accuracy": accuracy,
                 "mean_accuracy": mean_accuracy, "mean_smoothness": mean_smoothness, "quality": quality,
                 "compute_cost": cost, "penalty": penalty, "battery": list(battery), "reward": reward,
-                "reward_size": reward_size, "cost": spent,
+                "reward_size": reward_size, "cost": bounded,
             }
         )  # fmt: skip
     observations.append(

@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy import stats as distributions
 
-from mecpaper.algorithms.common import clip_stacks, gradient, stack_norm
-from mecpaper.algorithms.cpo_maddpg import CPOMADDPG, critic_loss, dual_channel, next_multiplier, td_target
+from mecpaper.algorithms import ALGORITHMS
+from mecpaper.algorithms.common import clip_stacks, next_multiplier, stack_norm, td_target
+from mecpaper.algorithms.cpo_maddpg import CPOMADDPG, critic_loss, dual_channel
 from mecpaper.algorithms.maddpg import MADDPG
 from mecpaper.game import Game, generators
 from mecpaper.networks import Actors, Critic, binary_offload, copies, follow
@@ -38,15 +39,34 @@ def tiny_game(settings, runs=1, devices=2, chunks=1):
     return Game([settings.game.changed(devices=devices, chunks=chunks)] * runs, 1, dtype=torch.float64)
 
 
-def make(learner, game, settings, seed=1, **changes):
-    """A learner with narrow networks, no shaping, no discount; `changes` to either of its sections."""
-    key = "maddpg" if learner is MADDPG else "cpo_maddpg"
-    own, shared = getattr(settings, key), settings.learning
+def sections(learner, settings, **changes):
+    """Learning and own section with narrow networks, no shaping, no discount, a plain start; `changes` to either."""
+    key = next(name for name, kind in ALGORITHMS.items() if kind is learner)
+    learning, own = settings.learner(key, "default")
     bare = {"hidden": [16, 16, 8], "reward_discount": 0.0, "reward_scale": 1.0, "saturation_penalty": 0.0}
-    own_changes = {k: v for k, v in ({"cost_discount": 0.0} | changes).items() if k in type(own).model_fields}
-    shared_changes = {k: v for k, v in (bare | changes).items() if k in type(shared).model_fields}
-    shared, own = shared.model_copy(update=shared_changes), own.model_copy(update=own_changes)
-    return learner(game, shared, own, generators(list(range(seed, seed + game.runs)), 0))
+    bare |= {"actor_output_start": 1.0, "offload_start": 0.0, "cost_discount": 0.0, "multiplier_start": 0.0}
+    updates = bare | changes
+    return [
+        part.model_copy(update={k: v for k, v in updates.items() if k in type(part).model_fields})
+        for part in (learning, own)
+    ]
+
+
+def make(learner, game, settings, seed=1, **changes):
+    """A learner with `sections` as above."""
+    return learner(game, *sections(learner, settings, **changes), generators(list(range(seed, seed + game.runs)), 0))
+
+
+def learn(learner, batch, excess=0.0):
+    """One update; `excess` is one number for all agents or one per run."""
+    runs, agents = batch.reward.shape[0], batch.reward.shape[2]
+    excess = torch.as_tensor(excess, dtype=torch.float64).reshape(-1, 1).expand(runs, agents)
+    noise = torch.zeros_like(batch.action) if learner.smooths_target else None
+    return learner.learn(batch, excess, noise=noise, turn=0)
+
+
+def make_actors(game, settings, **changes):
+    return Actors(game, sections(MADDPG, settings, **changes)[0], generators(list(range(1, 1 + game.runs)), 0))
 
 
 def observations(game, batch, source):
@@ -81,13 +101,14 @@ def source(seed=0):
 
 def test_eq39_the_excess_is_the_energy_above_the_limit_summed_over_the_slots_played(small, monkeypatch):
     scale = small.run.model_copy(update={"slots_per_update": 5})
-    training = Training(small.model_copy(update={"run": scale}), "cpo_maddpg", "default")
+    own = small.cpo_maddpg.model_copy(update={"multiplier_start": 0.0})
+    training = Training(small.model_copy(update={"run": scale, "cpo_maddpg": own}), "cpo_maddpg", "default")
     seen = []
     learn = training.learner.learn
     monkeypatch.setattr(
         training.learner,
         "learn",
-        lambda batch, done, excess: (seen.append(excess.clone()), learn(batch, done, excess))[1],
+        lambda batch, excess, **rest: (seen.append(excess.clone()), learn(batch, excess, **rest))[1],
     )
     for _ in range(2):
         training._play_round()
@@ -96,7 +117,7 @@ def test_eq39_the_excess_is_the_energy_above_the_limit_summed_over_the_slots_pla
     # is 0.05 of 8 J per device and slot.
     costs = training.replay.data[:, 10:20, :, -training.game.observation_size - 1]
     assert training.replay.size == 20 and len(seen) == 1
-    expected = (costs.mean(dim=2) - 0.4).sum(dim=1)
+    expected = (costs - 0.4).sum(dim=1)
     torch.testing.assert_close(seen[0], expected, rtol=1e-5, atol=1e-5)
 
 
@@ -134,17 +155,36 @@ def test_eq41_the_multiplier_moves_after_the_actors(settings):
     game = tiny_game(settings)
     learners = [make(CPOMADDPG, game, settings, multiplier_rate=0.1) for _ in range(2)]
     for learner, excess in zip(learners, (-1.0, 4.0), strict=True):
-        learner.learn(random_batch(game, source()), 0.0, tensor([excess]))
-    assert learners[0].multiplier().tolist() == [0.0] and learners[1].multiplier().tolist() == [0.4]
+        learn(learner, random_batch(game, source()), excess)
+    assert learners[0].multiplier().tolist() == [[0.0] * 2] and learners[1].multiplier().tolist() == [[0.4] * 2]
     for one, other in zip(learners[0].actors.weights, learners[1].actors.weights, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # Excess 4 and -2 of two agents at rate 0.1, then -1 and -3, from 0 and cut to [0, 1].
+        ({}, [[0.1, 0.1], [0.0, 0.0]]),
+        ({"multipliers": "device"}, [[0.4, 0.0], [0.3, 0.0]]),
+        ({"multiplier_rule": "text"}, [[0.1, 0.1], [0.1, 0.1]]),
+        ({"multiplier_step": "episode"}, [[0.002, 0.002], [0.0, 0.0]]),
+    ],
+)
+def test_eq41_readings_of_the_multiplier_by_hand(settings, changes, expected):
+    # D21: one multiplier driven by the mean, or one for each device. D23: it never falls; one step per episode of 50.
+    game = tiny_game(settings)
+    learner = make(CPOMADDPG, game, settings, multiplier_rate=0.1, **changes)
+    for excess, value in zip(([[4.0, -2.0]], [[-1.0, -3.0]]), expected, strict=True):
+        learner.lagrange.update(tensor(excess))
+        close(learner.multiplier(), [value])
 
 
 def test_a_fixed_multiplier_stays(settings):
     game = tiny_game(settings)
     learner = make(CPOMADDPG, game, settings, multiplier_fixed=0.5, multiplier_rate=0.1)
-    learner.learn(random_batch(game, source()), 0.0, tensor([4.0]))
-    assert learner.multiplier().tolist() == [0.5]
+    learn(learner, random_batch(game, source()), 4.0)
+    assert learner.multiplier().tolist() == [[0.5] * 2]
 
 
 # -- Eq 42-48: the policy gradient ---------------------------------------------------------------------
@@ -156,20 +196,20 @@ def freeze_offloading(actors, chunks):
         actors.weights[-2].unflatten(-1, (chunks, 5))[..., 0] = 0.0
 
 
-def returns(actors, critic, observation, head):
+def returns(actors, critic, observation, head, agent=slice(None)):
     with torch.no_grad():
-        action, _ = actors(observation)
-        return critic(observation, action)[..., head].mean(dim=1).sum().item()
+        action = actors(observation)
+        return critic(observation, action)[:, :, agent, head].mean(dim=1).sum().item()
 
 
-def difference(actors, critic, observation, head, layer, place, h=1e-6):
+def difference(actors, critic, observation, head, layer, place, agent=slice(None), h=1e-6):
     """Central difference of the return with respect to one weight."""
     with torch.no_grad():
         weight = actors.weights[layer][place].item()
         ends = []
         for shift in (h, -h):
             actors.weights[layer][place] = weight + shift
-            ends.append(returns(actors, critic, observation, head))
+            ends.append(returns(actors, critic, observation, head, agent))
         actors.weights[layer][place] = weight
     return (ends[0] - ends[1]) / (2.0 * h)
 
@@ -186,20 +226,25 @@ def places(actors, count, seed, chunks):
     return chosen
 
 
-@pytest.mark.parametrize("head", [0, 1], ids=["eq46_reward", "eq47_cost"])
-def test_eq46_eq47_deterministic_policy_gradient_against_finite_differences(settings, head):
+@pytest.mark.parametrize(
+    ("reading", "actor"),
+    [("pooled", "per_agent"), ("pooled", "shared"), ("separate", "per_agent"), ("joint", "per_agent")],
+)
+def test_eq46_eq47_deterministic_policy_gradient_against_finite_differences(settings, reading, actor):
+    # A separate critic's return reaches its own agent's actor alone, so there the difference is of that return.
     game = tiny_game(settings, runs=2, devices=3, chunks=2)
-    actors = Actors(game, [16, 16, 8], generators([1, 2], 0))
-    critic = Critic(game, [16, 16, 8], 2, 4, generators([3, 4], 0))
+    learner = make(CPOMADDPG, game, settings, critic=reading, actor=actor)
+    actors, critic = learner.actors, learner.critic
     freeze_offloading(actors, 2)
     observation = observations(game, 6, source())
-    action, _ = actors(observation)
-    exact = gradient(critic(observation, action)[..., head].mean(dim=1).sum(), actors.weights)
+    channels, _ = learner.policy_gradients(observation, lambda values: values.unbind(dim=-1))
     checked = 0
-    for layer, place in places(actors, 60, 5, 2):
-        slope = difference(actors, critic, observation, head, layer, place)
-        assert slope == pytest.approx(exact[layer][place].item(), rel=1e-5, abs=1e-9)
-        checked += abs(slope) > 1e-5
+    for head, exact in enumerate(channels):
+        for layer, place in places(actors, 40, 5, 2):
+            agent = place[0] % 3 if reading == "separate" else slice(None)
+            slope = difference(actors, critic, observation, head, layer, place, agent)
+            assert slope == pytest.approx(exact[layer][place].item(), rel=1e-5, abs=1e-9)
+            checked += abs(slope) > 1e-5
     assert checked > 20
 
 
@@ -214,7 +259,7 @@ def test_eq42_eq43_a_step_of_maddpg_goes_where_the_return_rises(settings):
     }
     start = returns(learner.actors, learner.critic, batch.observation, 0)
     before = copies(learner.actors.weights)
-    learner.learn(batch, 0.0, tensor([0.0]))
+    learn(learner, batch, 0.0)
     assert returns(learner.actors, learner.critic, batch.observation, 0) > start
     moves = [((learner.actors.weights[i] - before[i])[p].item(), slope) for (i, p), slope in slopes.items()]
     steep = [(move, slope) for move, slope in moves if abs(slope) > 1e-5]
@@ -232,10 +277,10 @@ def test_the_saturation_penalty_alone_draws_outputs_to_the_middle(settings):
             for weight in learner.critic.weights:
                 weight.zero_()
         batch = random_batch(game, source())
-        before = learner.actors(batch.observation)[1].square().mean().item()
+        before = learner.actors.forward(batch.observation)[0].square().mean().item()
         for _ in range(20):
-            learner.learn(batch, 0.0, tensor([0.0]))
-        assert learner.actors(batch.observation)[1].square().mean().item() < 0.9 * before
+            learn(learner, batch, 0.0)
+        assert learner.actors.forward(batch.observation)[0].square().mean().item() < 0.9 * before
 
 
 def test_eq44_the_cost_channel_is_not_gated_by_feasibility(settings):
@@ -244,7 +289,7 @@ def test_eq44_the_cost_channel_is_not_gated_by_feasibility(settings):
     weights = {}
     for name, multiplier, excess in (("met", 0.9, -5.0), ("broken", 0.9, 5.0), ("none", 0.0, 5.0)):
         learner = make(CPOMADDPG, game, settings, multiplier_fixed=multiplier)
-        learner.learn(random_batch(game, source()), 0.0, tensor([excess]))
+        learn(learner, random_batch(game, source()), excess)
         weights[name] = torch.cat([w.detach().flatten() for w in learner.actors.weights])
     assert torch.equal(weights["met"], weights["broken"])
     assert not torch.equal(weights["met"], weights["none"])
@@ -338,7 +383,7 @@ def test_eq49_eq50_each_head_converges_to_its_own_discounted_sum(settings):
         learner = make(kind, game, settings, cost_discount=0.25, **changes)
         for _ in range(500):
             batch = random_batch(game, generator, cost=lambda played: 3.0 * torch.ones_like(played))
-            learner.learn(batch, 0.0, tensor([0.0]))
+            learn(learner, batch, 0.0)
         values = learner.critic(batch.observation, learner.act(batch.observation)).detach().mean(dim=(0, 1, 2))
         assert values.tolist() == pytest.approx([2.0, 4.0][: len(values)], rel=0.05)
 
@@ -356,7 +401,7 @@ def test_eq51_a_critic_step_lowers_the_loss(settings):
     game = tiny_game(settings)
     learner = make(CPOMADDPG, game, settings)
     batch = random_batch(game, source(), reward=torch.square)
-    losses = [learner.learn(batch, 0.0, tensor([0.0]))["critic_loss"].item() for _ in range(60)]
+    losses = [learn(learner, batch, 0.0)["critic_loss"].item() for _ in range(60)]
     assert losses[-1] < 0.5 * losses[0]
 
 
@@ -370,7 +415,7 @@ def test_eq56_a_transition_of_weight_zero_teaches_nothing(settings):
     for reward in (batch.reward, other_reward):
         learner = make(CPOMADDPG, game, settings)
         parts = {**vars(batch), "reward": reward, "weight": weight}
-        learner.learn(Batch(**parts), 0.0, tensor([0.0]))
+        learn(learner, Batch(**parts), 0.0)
         critics.append(learner.critic.weights)
     for one, other in zip(*critics, strict=True):
         assert torch.equal(one, other)
@@ -379,20 +424,20 @@ def test_eq56_a_transition_of_weight_zero_teaches_nothing(settings):
 @pytest.mark.parametrize("head_hidden", [4, 0])
 def test_a_head_does_not_touch_the_other_heads_weights(settings, head_hidden):
     game = tiny_game(settings)
-    critic = Critic(game, [16, 16, 8], 2, head_hidden, generators([1], 0))
+    critic = Critic(game, [16, 16, 8], generators([1], 0), heads=2, head_hidden=head_hidden)
     batch = random_batch(game, source())
     for head in (0, 1):
-        grads = gradient(critic(batch.observation, batch.action)[..., head].sum(), critic.weights)
+        grads = torch.autograd.grad(critic(batch.observation, batch.action)[..., head].sum(), critic.weights)
         # The heads' tensors hold reward columns first, cost columns second.
-        for grad in grads[6:]:
+        for grad in grads[7:]:
             own, other = grad.chunk(2, dim=-1)[:: 1 if head == 0 else -1]
             assert own.abs().sum() > 0 and other.abs().sum() == 0
-        assert all(grad.abs().sum() > 0 for grad in grads[:6])
+        assert all(grad.abs().sum() > 0 for grad in grads[:7])
 
 
 def test_a_value_depends_on_what_all_agents_see_and_do_but_not_on_other_transitions(settings):
     game = tiny_game(settings, runs=2, devices=3)
-    critic = Critic(game, [16, 16, 8], 2, 4, generators([1, 2], 0))
+    critic = Critic(game, [16, 16, 8], generators([1, 2], 0), heads=2, head_hidden=4)
     batch = random_batch(game, source(), size=4)
     observation, action = batch.observation.requires_grad_(), batch.action.requires_grad_()
     value = critic(observation, action)[1, 2, 0].sum()
@@ -404,7 +449,7 @@ def test_a_value_depends_on_what_all_agents_see_and_do_but_not_on_other_transiti
 
 def test_the_critic_does_not_care_how_agents_are_numbered(settings):
     game = tiny_game(settings, runs=2, devices=4)
-    critic = Critic(game, [16, 16, 8], 2, 4, generators([1, 2], 0))
+    critic = Critic(game, [16, 16, 8], generators([1, 2], 0), heads=2, head_hidden=4)
     batch = random_batch(game, source(), size=5)
     order = [2, 0, 3, 1]
     values = critic(batch.observation, batch.action)
@@ -429,19 +474,20 @@ def test_critic_and_game_agree_on_what_is_offloaded():
 
 def test_an_agents_weights_move_that_agent_only(settings):
     game = tiny_game(settings, runs=2, devices=3)
-    actors = Actors(game, [16, 16, 8], generators([1, 2], 0))
+    actors = make_actors(game, settings)
     observation = observations(game, 4, source())
-    before, _ = actors(observation)
+    before = actors(observation)
     for layer in range(len(actors.weights)):
         weights = copies(actors.weights)
         weights[layer][1 * 3 + 2] += 0.3  # run 1, agent 2
-        changed = (actors(observation, weights)[0] != before).any(dim=-1).any(dim=1)
+        changed = (actors(observation, weights) != before).any(dim=-1).any(dim=1)
         assert changed.tolist() == [[False, False, False], [False, False, True]]
 
 
 def test_actions_are_the_tanh_of_the_raw_outputs(settings):
     game = tiny_game(settings, devices=3)
-    action, raw = Actors(game, [16, 16, 8], generators([1], 0))(observations(game, 4, source()))
+    actors, observation = make_actors(game, settings), observations(game, 4, source())
+    action, (raw, _) = actors(observation), actors.forward(observation)
     assert action.shape == (1, 4, 3, 5)
     np.testing.assert_allclose(action.detach().numpy(), np.tanh(raw.detach().numpy()), rtol=1e-12)
 
@@ -461,7 +507,7 @@ def test_both_targets_follow_after_an_update(settings, kind):
     game = tiny_game(settings)
     learner = make(kind, game, settings, polyak=0.25)
     old = [copies(learner.target_actors), copies(learner.target_critic)]
-    learner.learn(random_batch(game, source()), 0.0, tensor([0.0]))
+    learn(learner, random_batch(game, source()), 0.0)
     new = [learner.target_actors, learner.target_critic]
     for before, after, weights in zip(old, new, [learner.actors.weights, learner.critic.weights], strict=True):
         for start, end, goal in zip(before, after, weights, strict=True):
@@ -499,7 +545,7 @@ def test_eq53_what_surprises_either_head_gets_the_highest_priority(settings):
         learner = make(CPOMADDPG, game, settings)
         batch = random_batch(game, source(), size=8)
         getattr(batch, part)[:, 5] += 50.0
-        priorities = learner.learn(batch, 0.0, tensor([0.0]))["priority"]
+        priorities = learn(learner, batch, 0.0)["priority"]
         assert priorities.shape == (1, 8) and priorities.argmax() == 5 and (priorities > 0).all()
 
 
@@ -635,9 +681,10 @@ def solve(kind, settings, **changes):
         played = batch.action[..., POWER]
         parts = {**vars(batch), "reward": -((played - BEST) ** 2), "cost": 1.0 + played}
         power = learner.act(batch.observation)[..., POWER].mean(dim=(1, 2))
-        learner.learn(Batch(**parts), 0.0, 1.0 + power - limit)
+        learn(learner, Batch(**parts), 1.0 + power - limit)
         powers.append(power)
-        multipliers.append(learner.multiplier().clone() if kind is CPOMADDPG else torch.zeros(2))
+        multiplier = learner.multiplier()
+        multipliers.append(torch.zeros(2) if multiplier is None else multiplier.mean(dim=1))
     return torch.stack(powers[-200:]), torch.stack(multipliers[-200:])
 
 

@@ -13,7 +13,7 @@ ALLOWED = {
     "stats": set(),
     "system": {"system"},
     "game": {"config", "system"},
-    "networks": {"game"},
+    "networks": {"config", "game"},
     "replay": {"game"},
     "algorithms": {"algorithms", "config", "game", "networks", "replay"},
     "pettingzoo": {"config", "game"},

@@ -34,8 +34,11 @@ OPTIONAL = {
     "reported": {"algorithm", "scenario", "remark"},
     "claims": set(),
 }
-NO_SYMBOL = {"readings", "head_hidden", "gradient"}
-"""Constants that stand for no symbol of the text: choices between readings, and a layer's width."""
+NO_SYMBOL = {
+    "readings", "insecure_request_cost", "learning", "head_hidden", "gradient", "critic_heads", "gated", "replay",
+    "priority_errors", "multipliers", "multiplier_rule", "multiplier_step", "multiplier_start",
+}  # fmt: skip
+"""Constants that stand for no symbol of the text: choices between readings, a layer's width, what training needs."""
 
 
 def rows(name: str) -> list[dict[str, str]]:

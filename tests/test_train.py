@@ -13,7 +13,7 @@ import torch
 from mecpaper import results, train
 from mecpaper.algorithms import ALGORITHMS
 from mecpaper.config import Config, ConfigError, parse
-from mecpaper.train import CheckpointError, NotFiniteError, Training, train_cell
+from mecpaper.train import CheckpointError, NotFiniteError, Training, train_cells
 
 MEASURED = ["reward", "energy", "ecpr_f", "ecpr_m", "offload_share", "episode", "updates"]
 
@@ -26,8 +26,7 @@ def test_a_resumed_training_ends_with_the_same_numbers(small, tmp_path, algorith
     cut = Training(small, algorithm, "default")
     cut._measure_curve()
     for _ in range(3):
-        if cut.learner.learns:
-            cut._play_round()
+        cut._play_round()
         cut.episode += small.run.episodes_at_once
         if cut.episode % small.run.curve_every == 0:
             cut._measure_curve()
@@ -39,17 +38,92 @@ def test_a_resumed_training_ends_with_the_same_numbers(small, tmp_path, algorith
         assert torch.equal(tensor, resumed.learner.tensors()[name]), name
 
 
-def _trained(small, seeds):
-    training = Training(small, "cpo_maddpg", "default", seeds=seeds)
+def _trained(small, seeds, algorithm="cpo_maddpg"):
+    training = Training(small, algorithm, "default", seeds=seeds)
     training.run()
     return training.curves().set_index(["seed", "episode"])[MEASURED[:5]]
 
 
-def test_a_seed_does_not_depend_on_the_seeds_it_is_batched_with(small):
-    together, alone = _trained(small, [1, 2, 3]), _trained(small, [2])
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_a_seed_does_not_depend_on_the_seeds_it_is_batched_with(small, algorithm):
+    together, alone = _trained(small, [*range(1, 17)], algorithm), _trained(small, [2], algorithm)
     pd.testing.assert_frame_equal(together.loc[[2]], alone, rtol=1e-3, atol=1e-4)
     # At the start nothing has been learned, so the first point must agree to float32 rounding.
     pd.testing.assert_frame_equal(together.loc[[(2, 0)]], alone.loc[[(2, 0)]], rtol=1e-6)
+
+
+def _with_scenarios(small, **scenarios):
+    data = small.model_dump()
+    data["scenarios"] |= scenarios
+    return parse(Config, data)
+
+
+def test_a_scenario_gives_the_same_results_alone_and_batched_with_others(small):
+    own = {"battery_capacity": 5.0, "cpo_maddpg": {"multiplier_fixed": 0.5}}
+    config = _with_scenarios(small, little=own, full={"battery_capacity": 9.0})
+    together = Training(config, "cpo_maddpg", ["default", "little", "full"])
+    together.run()
+    for name in ("default", "little", "full"):
+        alone = Training(config, "cpo_maddpg", name)
+        alone.run()
+        one, other = alone.curves(), together.curves(name)
+        pd.testing.assert_frame_equal(one[MEASURED], other[MEASURED], rtol=1e-3, atol=1e-4)
+        assert set(other["scenario"]) == {name} and one["seed"].tolist() == other["seed"].tolist()
+    assert together.curves("little")["multiplier"].unique().tolist() == [0.5]
+    summary = together.summaries()
+    assert summary["cost_limit"].round(6).tolist() == [0.4] * 2 + [0.25] * 2 + [0.45] * 2
+
+
+def test_scenarios_of_other_shapes_or_learning_numbers_are_not_batched(small):
+    config = _with_scenarios(small, slow={"learning": {"polyak": 0.02}})
+    for other in ("users_30", "slow"):
+        with pytest.raises(ConfigError, match="share shapes"):
+            Training(config, "cpo_maddpg", ["default", other])
+
+
+def test_a_scenario_may_change_what_is_learned_and_how(small):
+    config = _with_scenarios(small, other={"learning": {"polyak": 0.02}, "cpo_maddpg": {"replay": "uniform"}})
+    learning, own = config.learner("cpo_maddpg", "other")
+    assert (learning.polyak, own.replay) == (0.02, "uniform")
+    assert config.learner("maddpg", "other")[0].polyak == 0.02
+    assert config.learner("cpo_maddpg", "default")[1].replay == "ca_per"
+    assert not Training(config, "cpo_maddpg", "other").replay.prioritised
+
+
+VARIANTS = {
+    "shared_actor": {"learning": {"actor": "shared"}},
+    "separate_critics": {"learning": {"critic": "separate"}},
+    "joint_critic": {"learning": {"critic": "joint"}},
+    "team_reward": {"learning": {"reward": "team"}},
+    "security_cost": {"insecure_request_cost": 0.1},
+    "multiplier_per_device": {"cpo_maddpg": {"multipliers": "device"}},
+    "gated": {"cpo_maddpg": {"gated": True, "multiplier_fixed": 0.5}},
+    "plain_gradient": {"cpo_maddpg": {"gradient": "lagrangian", "multiplier_fixed": 0.5}},
+    "bounded_gradient": {"cpo_maddpg": {"gradient": "bounded", "multiplier_fixed": 0.5}},
+    "linear_heads": {"cpo_maddpg": {"critic_heads": "linear_heads"}},
+    "multi_output": {"cpo_maddpg": {"critic_heads": "multi_output"}},
+    "separate_heads": {"cpo_maddpg": {"critic_heads": "separate"}},
+    "reward_per": {"cpo_maddpg": {"replay": "reward_per"}},
+    "uniform": {"cpo_maddpg": {"replay": "uniform"}},
+    "raw_errors": {"cpo_maddpg": {"priority_errors": "raw"}},
+    "augmented": {"observation": "augmented"},
+}
+
+
+def test_every_reading_and_ablation_trains_and_makes_a_difference(small):
+    data = small.model_dump()
+    data["cpo_maddpg"]["multiplier_start"] = 0.0
+    config = _with_scenarios(parse(Config, data), **VARIANTS, fixed={"cpo_maddpg": {"multiplier_fixed": 0.5}})
+    curves = {}
+    for name in ("default", "fixed", *VARIANTS):
+        training = Training(config, "cpo_maddpg", name, seeds=[1])
+        training.run()
+        curves[name] = torch.cat([w.flatten() for w in training.learner.actors.weights])
+        assert torch.isfinite(curves[name]).all()
+    for name, changes in VARIANTS.items():
+        held = "multiplier_fixed" in changes.get("cpo_maddpg", {})
+        base = curves["fixed" if held else "default"]
+        assert curves[name].shape != base.shape or not torch.equal(curves[name], base), name
 
 
 def test_seeds_differ(small):
@@ -65,7 +139,7 @@ from mecpaper.config import Config, parse
 train.CHECKPOINT_SECONDS = 0.05
 config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
 import torch; torch.set_num_threads(1)
-train.train_cell(config, "cpo_maddpg", "default", Path(sys.argv[2]))
+train.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
 """
 
 
@@ -95,11 +169,11 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_results(small, tmp_p
 
 
 def test_a_finished_cell_is_kept_and_a_changed_one_trained_again(small, tmp_path):
-    assert train_cell(small, "maddpg", "default", tmp_path)
-    assert not train_cell(small, "maddpg", "default", tmp_path)
+    assert train_cells(small, "maddpg", ["default"], tmp_path)
+    assert not train_cells(small, "maddpg", ["default"], tmp_path)
     data = small.model_dump()
     data["learning"]["polyak"] = 0.02
-    assert train_cell(parse(Config, data), "maddpg", "default", tmp_path)
+    assert train_cells(parse(Config, data), "maddpg", ["default"], tmp_path)
     cell = results.read_cell(results.cell_folder(tmp_path, "maddpg", "default"))
     assert cell["learning"]["polyak"] == 0.02
 
@@ -143,7 +217,7 @@ def test_a_nan_stops_the_run_with_step_and_tensor_and_keeps_the_curve(small, tmp
 
     monkeypatch.setattr(Training, "_play_round", poisoned)
     with pytest.raises(NotFiniteError, match=r"critic_loss is not finite at update \d+ .*seed 2"):
-        train_cell(small, "cpo_maddpg", "default", tmp_path)
+        train_cells(small, "cpo_maddpg", ["default"], tmp_path)
     folder = results.cell_folder(tmp_path, "cpo_maddpg", "default")
     assert pd.read_csv(folder / "curves.csv")["episode"].max() == 8
     assert results.read_cell(folder) is None
@@ -155,8 +229,8 @@ def test_an_algorithm_that_does_not_exist(small):
 
 
 def test_summary_has_a_row_per_seed_and_the_promised_columns(small, tmp_path):
-    train_cell(small, "cpo_maddpg", "default", tmp_path)
-    train_cell(small, "random", "default", tmp_path)
+    train_cells(small, "cpo_maddpg", ["default"], tmp_path)
+    train_cells(small, "random", ["default"], tmp_path)
     table = results.collect(tmp_path)
     assert list(table.columns) == list(results.SUMMARY_COLUMNS)
     assert sorted(zip(table["algorithm"], table["seed"], strict=True)) == [
@@ -170,10 +244,11 @@ def test_the_checkpoint_interval_keeps_the_loss_under_a_minute():
     assert train.CHECKPOINT_SECONDS < 60
 
 
-def test_one_call_of_learn_changes_every_agents_actor(small):
-    training = Training(small, "cpo_maddpg", "default")
+@pytest.mark.parametrize("algorithm", [name for name, kind in ALGORITHMS.items() if kind.learns])
+def test_learning_changes_every_agents_actor(small, algorithm):
+    training = Training(small, algorithm, "default")
     before = [w.detach().clone() for w in training.learner.actors.weights]
-    while training.updates == 0:
+    while training.updates < 2:
         training._play_round()
         training.episode += 2
     for old, new in zip(before, training.learner.actors.weights, strict=True):

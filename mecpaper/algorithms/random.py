@@ -15,7 +15,7 @@ class Random:
     """The non-learning lower bound of §5.1.6; it allocates no bandwidth, as Eq. 34 has none (D16)."""
 
     learns = False
-    prioritised = False
+    on_policy = False
 
     def __init__(
         self, game: Game, learning: LearningConfig, config: RandomConfig, generators: Sequence[torch.Generator]

@@ -1,0 +1,83 @@
+"""Measure the parts that are named, or all, and write results.json and RESULTS.md.
+
+python -m benchmarks                       all parts; needs a quiet machine
+python -m benchmarks learning game         some parts; the others' results stay as they are
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from benchmarks import game, growth, learning, projection, report, same_reward, speed
+from benchmarks.common import Options, machine
+from mecpaper.config import find_root, load
+
+PARTS = {
+    "learning": learning,
+    "rivals": speed,
+    "game": game,
+    "growth": growth,
+    "projection": projection,
+    "same_reward": same_reward,
+}
+"""Name -> module with `measure`; its docstring is the explanation in RESULTS.md. The longest comes last."""
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; by default all")
+    parser.add_argument("--threads", type=int, default=2, help="of torch, on every side (2)")
+    parser.add_argument("--repetitions", type=int, default=5, help="of every measurement; in same_reward seeds (5)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="least length of a timed block (1)")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder of the results (benchmarks)")
+    own = parser.add_argument_group("same_reward")
+    own.add_argument("--scale", default="demo", help="of the trainings (demo)")
+    own.add_argument("--levels", type=float, nargs="+", default=[0.5, 0.8, 1.0], help="of the reward (0.5 0.8 1.0)")
+    own.add_argument("--budget-factor", type=float, default=10.0, help="the rival's time over ours (10)")
+    own.add_argument("--budget-minutes", type=float, default=30.0, help="the rival's time at most (30)")
+    own.add_argument("--slots-per-learn", type=int, nargs="+", default=[], help="of the rival (as the scale has it)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and write, part by part, so that an interruption costs one part."""
+    chosen = arguments()
+    names = chosen.parts or list(PARTS)
+    unknown = sorted(set(names) - set(PARTS))
+    if unknown:
+        sys.exit(f"part = {unknown[0]!r}: one of {', '.join(PARTS)}")
+    root, config = find_root(), load()
+    torch.set_num_threads(chosen.threads)
+    options = Options(
+        root=root,
+        threads=chosen.threads,
+        repetitions=chosen.repetitions,
+        seconds=chosen.seconds,
+        scale=chosen.scale,
+        levels=tuple(chosen.levels),
+        budget_factor=chosen.budget_factor,
+        budget_minutes=chosen.budget_minutes,
+        slots_per_learn=tuple(chosen.slots_per_learn),
+    )
+    path = chosen.output / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for name in names:
+        print(f"{name} ...", file=sys.stderr)
+        state = machine(chosen.threads)
+        part = PARTS[name].measure(config, options)
+        results[name] = {"machine": state, "text": inspect.getdoc(PARTS[name]), **part}
+        results = {key: results[key] for key in PARTS if key in results}
+        chosen.output.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        (chosen.output / "RESULTS.md").write_text(report.render(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""MAPPO: per-agent Gaussian actors, a centralised value of the state, clipped updates on fresh episodes (§5.1.4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mecpaper.algorithms.common import Optimiser, clip_stacks, named, saturated_share
+from mecpaper.config import LearningConfig, MAPPOConfig
+from mecpaper.game import Game
+from mecpaper.networks import Actors, Critic
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Whole episodes of all envs, `[slot, run, env, agent, ...]`."""
+
+    observation: Tensor
+    action: Tensor  # as drawn, before the game cuts it to [-1, 1]
+    reward: Tensor  # [slot, run, env, agent]
+    last_observation: Tensor  # [run, env, agent, feature]
+
+
+def log_probability(action: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
+    r"""Log density of a diagonal Gaussian, summed over an agent's outputs.
+
+    $$\log \pi(a|s) = -\sum_j \left(\tfrac12 \left(\frac{a_j - \mu_j}{\sigma_j}\right)^2
+      + \log \sigma_j + \tfrac12 \log 2\pi\right)$$
+
+    Args:
+        action, mean: `[run, row, agent, 5 K]`.
+        log_deviation: log sigma, `[run, 1, agent, 5 K]`.
+    Returns:
+        `[run, row, agent]`.
+    Source: §5.1.4; Schulman et al. 2017.  Deviation: none.
+    """
+    scaled = (action - mean) * torch.exp(-log_deviation)
+    return -(0.5 * scaled.square() + log_deviation + 0.5 * math.log(2.0 * math.pi)).sum(dim=-1)
+
+
+def advantages(reward: Tensor, value: Tensor, discount: float, decay: float) -> Tensor:
+    r"""Generalised advantage estimates of episodes that a time limit ends (D26).
+
+    $$\hat A_t = \delta_t + \gamma \ell \hat A_{t+1}, \qquad \delta_t = r_t + \gamma V_{t+1} - V_t$$
+
+    Args:
+        reward: `[slot, ...]`.
+        value: `[slot + 1, ...]`, the last one of the state after the last slot.
+        discount, decay: gamma and the decay of the estimator (the field's lambda).
+    Returns:
+        `[slot, ...]`.
+    Source: §5.1.4; Schulman et al. 2016, Eq. 16.  Deviation: D26.
+    """
+    errors = reward + discount * value[1:] - value[:-1]
+    result = torch.empty_like(errors)
+    running = torch.zeros_like(errors[0])
+    for slot in reversed(range(len(errors))):
+        running = errors[slot] + discount * decay * running
+        result[slot] = running
+    return result
+
+
+def clipped_slope(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
+    r"""Slope of the clipped surrogate $\min(\rho \hat A, \mathrm{clip}(\rho, 1 \pm c) \hat A)$ in $\log \rho$.
+
+    Args:
+        ratio: rho, any shape.
+        advantage: the same shape.
+        clip: c.
+    Returns:
+        rho A, and 0 where the clip holds.
+    Source: §5.1.4; Schulman et al. 2017, Eq. 7.  Deviation: none.
+    """
+    held = torch.where(advantage > 0, ratio > 1.0 + clip, ratio < 1.0 - clip)
+    return torch.where(held, torch.zeros_like(ratio), ratio * advantage)
+
+
+class MAPPO:
+    """Multi-agent PPO: each agent's own reward, a value per agent from all agents' observations.
+
+    Args:
+        game: the game to be played; gives sizes and ranges.
+        learning, config: sections `learning` and `mappo` of params.yaml.
+        generators: one CPU generator per run, for the initial weights.
+    """
+
+    learns = True
+    on_policy = True
+
+    def __init__(
+        self, game: Game, learning: LearningConfig, config: MAPPOConfig, generators: Sequence[torch.Generator]
+    ) -> None:
+        self.learning, self.config = learning, config
+        self.actors = Actors(game, learning, generators)
+        self.critic = Critic(game, learning.hidden, generators, learning.critic, sees_action=False)
+        shape = (game.runs, 1, self.actors.stacks // game.runs, game.action_size)
+        start = math.log(config.deviation)
+        self.log_deviation = torch.full(shape, start, device=game.device, dtype=game.dtype)
+        weights = [*self.actors.weights, self.log_deviation]
+        self.actor_optimiser = Optimiser(weights, learning.actor_learning_rate)
+        self.critic_optimiser = Optimiser(self.critic.weights, learning.critic_learning_rate)
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, uniform: Tensor | None = None) -> Tensor:
+        """Noise-free actions, the means, `[run, batch, agent, 5 K]`; `uniform` is not used."""
+        return self.actors(observation)
+
+    @torch.no_grad()
+    def explore(self, observation: Tensor, noise: Tensor) -> Tensor:
+        """Actions drawn from the policy with standard normal draws `noise` of their shape `[run, env, agent, 5 K]`."""
+        return self.actors(observation) + torch.exp(self.log_deviation) * noise
+
+    def learn_round(self, rollout: Rollout, order: Tensor) -> Iterator[dict[str, Tensor]]:
+        """Updates on a round of episodes, mini-batch by mini-batch.
+
+        Args:
+            rollout: of the policy as it is.
+            order: `[run, epoch, slot * env]`, a permutation of the joint transitions for each epoch.
+        Yields:
+            diagnostics of one update, each `[run]`.
+        """
+        settings, config = self.learning, self.config
+        slots, _, envs = rollout.reward.shape[:3]
+        states = torch.cat([rollout.observation, rollout.last_observation.unsqueeze(0)]).transpose(0, 1).flatten(1, 2)
+        reward = settings.reward_scale * rollout.reward
+        if settings.reward == "team":
+            reward = reward.mean(dim=-1, keepdim=True).expand_as(reward)
+        with torch.no_grad():
+            value = self.critic(states)[..., 0].unflatten(1, (slots + 1, envs)).transpose(0, 1)
+            advantage = advantages(reward, value, settings.reward_discount, config.advantage_decay)
+            result = (advantage + value[:-1]).transpose(0, 1).flatten(1, 2)
+            advantage = advantage.transpose(0, 1).flatten(1, 2)
+            observation = states[:, : slots * envs]
+            action = rollout.action.transpose(0, 1).flatten(1, 2)
+            old = log_probability(action, self.actors(observation), self.log_deviation)
+        for epoch in range(order.shape[1]):
+            for picked in order[:, epoch].split(config.minibatch, dim=1):
+                rows = [_take(part, picked) for part in (observation, action, advantage, result, old)]
+                yield self._update(*rows)
+
+    def _update(
+        self, observation: Tensor, action: Tensor, advantage: Tensor, result: Tensor, old: Tensor
+    ) -> dict[str, Tensor]:
+        """One update of critic and actors on rows `[run, row, agent, ...]`."""
+        settings, config = self.learning, self.config
+        error = self.critic(observation)[..., 0] - result
+        loss = error.square().mean(dim=(1, 2))
+        critic_gradient = list(torch.autograd.grad(loss.sum(), self.critic.weights))
+        critic_norm = clip_stacks(critic_gradient, settings.gradient_norm)
+        self.critic_optimiser.step(critic_gradient)
+
+        # Each agent's advantages with mean 0 and deviation 1, as is usual.
+        centred = advantage - advantage.mean(dim=1, keepdim=True)
+        advantage = centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
+        raw, trace = self.actors.forward(observation)
+        mean = torch.tanh(raw)
+        ratio = torch.exp(log_probability(action, mean, self.log_deviation) - old)
+        slope = (clipped_slope(ratio, advantage, config.clip) / advantage.shape[1]).unsqueeze(-1)
+        scaled = (action - mean) * torch.exp(-self.log_deviation)
+        mean_slope = slope * scaled * torch.exp(-self.log_deviation) * (1.0 - mean.square())
+        size = mean.shape[1] * mean.shape[3]
+        mean_slope.sub_(raw, alpha=2.0 * settings.saturation_penalty / size)
+        deviation_slope = (slope * (scaled.square() - 1.0)).sum(dim=1, keepdim=True)
+        if self.log_deviation.shape[2] == 1:
+            deviation_slope = deviation_slope.sum(dim=2, keepdim=True)
+        # The entropy of the Gaussian rises by 1 with each log deviation.
+        deviation_slope = deviation_slope + config.entropy
+        ascent = [g[..., 0, :] for g in self.actors.gradient(trace, [mean_slope])]
+        descent = [-g for g in [*ascent, deviation_slope.view(self.actors.stacks, 1, -1)]]
+        norm = clip_stacks(descent, settings.gradient_norm)
+        descent[-1] = descent[-1].view(self.log_deviation.shape)
+        self.actor_optimiser.step(descent)
+        self.log_deviation.clamp_(*(math.log(end) for end in config.deviation_range))
+        return {
+            "critic_loss": loss.detach(),
+            "critic_gradient": critic_norm.view(len(loss), -1).mean(dim=1),
+            "actor_gradient": norm.view(len(loss), -1).mean(dim=1),
+            "saturated": saturated_share(mean),
+            "deviation": self.log_deviation.exp().mean(dim=(1, 2, 3)),
+            "clipped": ((ratio - 1.0).abs() > config.clip).to(ratio.dtype).mean(dim=(1, 2)),
+        }
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a checkpoint holds, by name."""
+        return {
+            **named("actor", self.actors.weights),
+            **named("critic", self.critic.weights),
+            **named("actor_optimiser", self.actor_optimiser.tensors()),
+            **named("critic_optimiser", self.critic_optimiser.tensors()),
+            "log_deviation": self.log_deviation,
+        }
+
+    def multiplier(self) -> Tensor | None:
+        """No multiplier."""
+        return None
+
+
+def _take(part: Tensor, picked: Tensor) -> Tensor:
+    """Rows `picked` `[run, row]` of `[run, all rows, ...]`."""
+    offset = torch.arange(part.shape[0], device=part.device).unsqueeze(1) * part.shape[1]
+    return part.flatten(0, 1)[(picked + offset).flatten()].unflatten(0, picked.shape)
