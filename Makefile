@@ -5,7 +5,7 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: demo test repro lab lint lock clean
+.PHONY: demo test repro lab lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make repro  dvc repro: rebuild what has changed"
 	@echo "make lab    JupyterLab on localhost"
 	@echo "make lint   ruff"
+	@echo "make bench  timed comparisons; wants a quiet machine"
 
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -41,6 +42,9 @@ lab: .venv/.ready
 
 lint: .venv/.ready
 	ruff check . && ruff format --check .
+
+bench: .venv/.ready
+	python -m benchmarks
 
 lock: .venv/.ready
 	{ echo "# Exact versions of the environment, for Python 3.11. Made by 'make lock' from pyproject.toml."; \
