@@ -8,14 +8,15 @@ of 256-128-64 with ReLU, Adam, single precision, the same threads. All are measu
   policy gradient of an agent is that of its own critic in its own action, as in the papers. All agents' present
   actions enter the critics at once, where the per-agent loops keep the others' stored actions.
 - This project, `pooled` (the default of params.yaml) and `joint`: one critic for all agents. `pooled` sees an agent's
-  own features and the mean of all agents' first-layer features, so it is centralised but does less arithmetic than a
-  critic on the joint input; `joint` is one network on the joint input with an output per agent.
+  own features and the mean of all agents' first-layer features, so it is centralised but does about a quarter
+  of the arithmetic of separate critics; `joint` is one network on the joint input with an output per agent, and does
+  the least.
 - `cpo_maddpg` does more than the rivals: two value heads, two policy gradients, priorities, the multiplier.
 - Ours also clips gradients, keeps diagnostics and penalises saturated outputs, which AgileRL does not.
 - Textbook: a plain loop over agents (benchmarks/textbook.py), separate actors and joint-input critics.
 - AgileRL: `MADDPG.learn` and `MATD3.learn` on a ready batch, separate actors and critics from its own network
-  classes. Its critics take the joint action at the second layer, so they do about a fifth less arithmetic than
-  critics on the joint input.
+  classes. Its critics take the joint action at the second layer, so they do about a quarter less arithmetic
+  than critics on the joint input.
 - BenchMARL: `Experiment._optimizer_loop`, which is TorchRL's `DDPGLoss` with the library's clipping, optimisers and
   target updates; the buffer is replaced by a ready batch. `share_param_critic` true is one joint critic with one
   value for all agents, false a joint critic for each. Either way one policy loss is backpropagated through the actors
