@@ -39,7 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder of the results (benchmarks)")
     own = parser.add_argument_group("same_reward")
     own.add_argument("--scale", default="demo", help="of the trainings (demo)")
-    own.add_argument("--levels", type=float, nargs="+", default=[0.5, 0.8, 1.0], help="of the reward (0.5 0.8 1.0)")
+    own.add_argument("--levels", type=float, nargs="+", default=[0.8, 0.9, 1.0], help="of the reward (0.8 0.9 1.0)")
     own.add_argument("--budget-factor", type=float, default=10.0, help="the rival's time over ours (10)")
     own.add_argument("--budget-minutes", type=float, default=30.0, help="the rival's time at most (30)")
     own.add_argument("--slots-per-learn", type=int, nargs="+", default=[], help="of the rival (as the scale has it)")

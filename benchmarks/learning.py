@@ -7,7 +7,8 @@ the same shapes in the same order, on contiguous operands that lie ready, into o
 same number of floating-point operations in products (2 b m k n each, as counted by torch's own FlopCounterMode), so
 the share is the quotient of the times. What it leaves below 1 is everything else in an update: activations, Adam,
 target updates, norms, autograd. The reference's operands may stay in the cache from one product to the next where the
-learner's cannot, which makes the share smaller, not greater.
+learner's cannot, which makes the share smaller, not greater. A product that a cleverer update would do without counts
+on both sides, so the share says how well the arithmetic is done, not how little of it.
 """
 
 from __future__ import annotations

@@ -13,9 +13,11 @@ the scale.
   other rates can be asked for with `--slots-per-learn`, since a slow game may be better used by more updates.
 - The environment is part of AgileRL's time, as PettingZoo's interface is one copy and a dictionary per agent; ours
   plays the batched game.
-- AgileRL stops when it reaches the highest level that ours reached, at the end of the scale's episodes, or when its
-  budget is used up: a multiple of our time to that level, and at most so many minutes. A level it did not reach in
-  the time it had counts as more than that time (">").
+- AgileRL stops when it reaches the highest level that ours reached, or when its budget is used up: a multiple of our
+  time to that level, and at most so many minutes. After the scale's episodes it goes on with the last noise. A level it
+  did not reach in the time it had counts as more than that time (">").
+- Rewards rise and fall during training, so the first time above a level can be a lucky one, on either side. A level
+  that a policy reaches before it has learned says nothing; the rewards at the start are given.
 """
 
 from __future__ import annotations
@@ -102,6 +104,10 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
                 entry = figure(f"ours : {name}, to a reward of {level:g}", "", values, limits)
                 ratios.append(entry | {"goal": GOAL, "reached": entry["median"] >= GOAL})
     values = [["scale, episodes at once", f"{options.scale}, {config.scales[options.scale].episodes_at_once}"]]
+    values += [
+        [f"first reward of {name}, by seed", ", ".join(f"{curve[0][1]:.3f}" for curve in made)]
+        for name, made in curves.items()
+    ]
     values += [
         [f"best reward of {name}, by seed", ", ".join(f"{max(reward for _, reward in curve):.3f}" for curve in made)]
         for name, made in curves.items()

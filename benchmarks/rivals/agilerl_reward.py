@@ -152,7 +152,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
         if episode % scale.curve_every == 0:
             answer({"seconds": seconds, "episode": episode, "updates": updates, "reward": reward})
-        if seconds > budget or reward >= level or episode >= scale.episodes:
+        if seconds > budget or reward >= level:
             break
         warm_up, slots = explore.episode(episode / scale.episodes)
         observation = copies.reset()
