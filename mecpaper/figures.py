@@ -99,6 +99,11 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
     axes.legend(fontsize=7)
 
 
+def legend(figure: Figure, axes: Axes) -> None:
+    """The lines' names in a row above all axes, where they cover no data."""
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=7)
+
+
 def mark_reported(axes: Axes, value: float, text: str) -> None:
     """A number the paper prints, as a thin line with its place."""
     axes.axhline(value, color="0.35", linewidth=0.8, linestyle=(0, (6, 3)))
