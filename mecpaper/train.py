@@ -291,7 +291,7 @@ class Training:
         """How actions are chosen in this round: `(slot, observation) -> action`.
 
         During the warm-up each device keeps one random action for the episode; then the policy's action with
-        correlated Gaussian noise (an Ornstein-Uhlenbeck process) is played. Both hold an action long enough for
+        Gaussian noise is played that stays (or drifts, an Ornstein-Uhlenbeck process below correlation 1). Both hold an action long enough for
         the running means of Eq. 15 and 17 to show what it is worth (D35).
         """
         game, learning = self.game, self.learning
