@@ -290,9 +290,9 @@ class Training:
     def _exploration(self, done: float) -> Callable[[int, Tensor], Tensor]:
         """How actions are chosen in this round: `(slot, observation) -> action`.
 
-        During the warm-up each device keeps one random action for the episode; then the policy's action with
-        Gaussian noise is played that stays (or drifts, an Ornstein-Uhlenbeck process below correlation 1). Both hold an action long enough for
-        the running means of Eq. 15 and 17 to show what it is worth (D35).
+        During the warm-up each device keeps one random action for the episode; then the policy's action with Gaussian
+        noise is played that stays (or drifts, an Ornstein-Uhlenbeck process, below correlation 1). Both hold an action
+        long enough for the running means of Eq. 15 and 17 to show what it is worth (D35).
         """
         game, learning = self.game, self.learning
         if done < learning.warmup_fraction:
