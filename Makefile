@@ -5,16 +5,18 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: demo test repro lab lint bench lock clean
+.PHONY: demo test browser site repro lab lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   the whole pipeline from nothing, at scale demo, into build/demo"
-	@echo "make test   pytest and nbval"
-	@echo "make repro  dvc repro: rebuild what has changed"
-	@echo "make lab    JupyterLab on localhost"
-	@echo "make lint   ruff"
-	@echo "make bench  timed comparisons; wants a quiet machine"
+	@echo "make demo     the whole pipeline from nothing, at scale demo, into build/demo"
+	@echo "make test     pytest and nbval"
+	@echo "make browser  tests in a headless Chromium; installs what they need"
+	@echo "make site     everything as pages that open from disk: build/site/index.html"
+	@echo "make repro    dvc repro: rebuild what has changed"
+	@echo "make lab      JupyterLab on localhost"
+	@echo "make lint     ruff"
+	@echo "make bench    timed comparisons; wants a quiet machine"
 
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -30,8 +32,25 @@ demo: .venv/.ready
 # Small tensors: one thread is as fast, and does not stall when other work shares the cores.
 test: export OMP_NUM_THREADS := 1
 test: .venv/.ready
-	python -m pytest
+	python -m pytest -m "not browser"
 	python -m pytest --nbval --nbval-current-env -p no:cacheprovider notebooks
+
+# Debian's Chromium where this user may install it, otherwise the one that Playwright brings; without either the tests
+# are skipped and say why.
+browser: export OMP_NUM_THREADS := 1
+browser: .venv/.ready
+	@python -c 'import furo, myst_nb, playwright, sphinx, voila' 2>/dev/null || \
+	  python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[browser,site]'
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } || \
+	  python -m playwright install chromium || true
+	python -m pytest -m browser -rs tests/browser
+
+# Nothing is executed: notebooks, figures and tables are shown as they are.
+site: .venv/.ready
+	@python -c 'import furo, myst_nb, sphinx' 2>/dev/null || \
+	  python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[site]'
+	python -m mecpaper.site
 
 repro: .venv/.ready
 	python -m mecpaper.notebook

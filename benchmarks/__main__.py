@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import game, growth, learning, projection, report, same_reward, speed
+from benchmarks import explorer, game, growth, learning, projection, report, same_reward, speed
 from benchmarks.common import Options, machine
 from mecpaper.config import find_root, load
 
@@ -22,6 +22,7 @@ PARTS = {
     "learning": learning,
     "rivals": speed,
     "game": game,
+    "explorer": explorer,
     "growth": growth,
     "projection": projection,
     "same_reward": same_reward,

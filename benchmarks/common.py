@@ -77,6 +77,7 @@ def figure(name: str, unit: str, values: Sequence[float], limits: Sequence[bool]
         "min": min(values),
         "max": max(values),
         "repetitions": len(values),
+        "values": [float(f"{value:.6g}") for value in values],
         "at_least": any(limit and value <= middle for value, limit in zip(values, limits, strict=True)),
     }
 

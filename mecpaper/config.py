@@ -140,10 +140,12 @@ class LearningConfig(Section):
     reward_scale: Positive
     saturation_penalty: NotNegative
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
+    warmup: Literal["policy", "uniform"]
     noise: Annotated[list[NotNegative], Field(min_length=2, max_length=2)]
     noise_correlation: Annotated[float, Field(ge=0, le=1)]
     actor_output_start: Positive
-    offload_start: Finite
+    output_start: Annotated[list[Finite], Field(min_length=5, max_length=5)]
+    permute_chunks: bool
     actor: Literal["per_agent", "shared"]
     critic: Literal["pooled", "separate", "joint"]
     reward: Literal["own", "team"]
@@ -169,7 +171,6 @@ class MultiplierConfig(OwnConfig):
     multipliers: Literal["team", "device"]
     multiplier_rule: Literal["formula", "text"]
     multiplier_step: Literal["slot", "episode"]
-    multiplier_start: Annotated[float, Field(ge=0, lt=1)]
 
 
 class CPOMADDPGConfig(MultiplierConfig):
@@ -238,10 +239,18 @@ OWN = {
 """Algorithm -> the class of its own section of params.yaml."""
 
 
+class ReducedConfig(Section):
+    """What a scale spends on the scenarios marked `reduced`."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    slots_per_update: Count
+
+
 class ScaleConfig(Section):
     """One scale of the pipeline: how much is trained, and with which seeds."""
 
     scale: str
+    reduced: ReducedConfig
     planner_restarts: Count
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
     episodes: Annotated[int, Field(ge=2)]
@@ -278,6 +287,16 @@ class PlannerConfig(Section):
     cycles_per_bit: Annotated[list[Positive], Field(min_length=1)]
 
 
+class TuningConfig(Section):
+    """The search that every learner gets alike: its seeds, and what each candidate changes in `learning` or its own."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    slots_per_update: Count
+    energy_margin: NotNegative
+    off_policy: dict[str, dict[str, Any]]
+    mappo: dict[str, dict[str, Any]]
+
+
 class FigureConfig(Section):
     """How seeds become a line and a band."""
 
@@ -299,9 +318,11 @@ class Config(Section):
     mappo: MAPPOConfig
     random: RandomConfig
     cells: dict[Literal["cpo_maddpg", "lmaddpg", "maddpg", "matd3", "mappo", "random"], list[str]]
+    policies: list[str]
     evaluation: EvaluationConfig
     planner: PlannerConfig
-    scales: dict[Literal["smoke", "demo", "paper"], ScaleConfig]
+    tuning: TuningConfig
+    scales: dict[Literal["smoke", "demo", "study", "paper"], ScaleConfig]
     run: ScaleConfig
     figures: FigureConfig
 
@@ -319,20 +340,34 @@ class Config(Section):
                     self.learner(algorithm, name)
             except ConfigError as error:
                 raise ValueError(f"scenarios.{name}.{str(error).removeprefix('game.')}") from None
-        for algorithm, names in self.cells.items():
+        for place, names in [*((f"cells.{a}", n) for a, n in self.cells.items()), ("policies", self.policies)]:
             for name in names:
-                if name not in self.scenarios:
-                    raise ValueError(f"cells.{algorithm} names {name!r}: one of {', '.join(self.scenarios)}")
+                try:
+                    self._changes(name)
+                except ConfigError:
+                    raise ValueError(f"{place} names {name!r}: one of {', '.join(self.scenarios)}") from None
         return self
 
     def _changes(self, name: str) -> dict[str, Any]:
-        if name not in self.scenarios:
-            raise ConfigError(f"scenario = {name!r}: one of {', '.join(self.scenarios)}")
-        return self.scenarios[name]
+        """What a scenario changes; one joined by "+" has the changes of its parts, a later part's on top."""
+        changes: dict[str, Any] = {}
+        for part in name.split("+"):
+            if part not in self.scenarios:
+                raise ConfigError(f"scenario = {part!r}: one of {', '.join(self.scenarios)}")
+            for key, value in self.scenarios[part].items():
+                nested = isinstance(value, dict) and isinstance(changes.get(key), dict)
+                changes[key] = changes[key] | value if nested else value
+        return changes
+
+    def scale_of(self, name: str) -> ScaleConfig:
+        """The scale `run` as it holds in a scenario: one marked `reduced` gets the smaller share."""
+        reduced = self._changes(name).get("reduced", False)
+        return self.run.model_copy(update=self.run.reduced.model_dump()) if reduced else self.run
 
     def scenario(self, name: str) -> GameConfig:
         """The game of a scenario. Raises ConfigError when there is none of that name."""
-        return self.game.changed(**{k: v for k, v in self._changes(name).items() if k not in ("learning", *OWN)})
+        other = ("learning", "reduced", *OWN)
+        return self.game.changed(**{k: v for k, v in self._changes(name).items() if k not in other})
 
     def learner(self, algorithm: str, name: str) -> tuple[LearningConfig, Any]:
         """Sections `learning` and the algorithm's own as they hold in a scenario.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mecpaper.game import Game, Slot, generators
+from mecpaper.system.secrecy import is_secure
 
 Policy = Callable[[Tensor, Tensor], Tensor]
 """Observation `[run, env, device, feature]` and draws of [0, 1) `[run, env, device, 5 K]` -> actions."""
@@ -36,6 +37,9 @@ class Measures:
             "reward": slot.reward,
             "energy": energy,
             "violations": (energy > self.cost_limit).to(energy.dtype),
+            "local_energy": (slot.energy * (1.0 - slot.offload)).sum(-1),
+            "offload_energy": (slot.energy * slot.offload).sum(-1),
+            "insecure": (slot.offload * (~is_secure(slot.secrecy_rate)).to(energy.dtype)).sum(-1),
             "excess": excess,
             "penalty": slot.penalty,
             "battery": slot.battery,
@@ -58,7 +62,9 @@ class Measures:
         reward: mean R_n(t) per device and slot, Eq. 24. energy: mean J per device and slot. ecpr_f: share of
         device-slots whose energy exceeds C_limit. ecpr_m: energy above C_limit as a share of all energy. sor:
         offloads executed (all secure, C6) per offload requested; NaN where nothing is requested. offload_share,
-        request_share: per chunk. latency (s), accuracy, frame_rate, resolution, transmit_power, cpu_frequency:
+        request_share: per chunk. local_energy, offload_energy: mean J per chunk of that kind; NaN where there is none.
+        insecure_offloads: number of executed offloads whose secrecy rate, computed anew from what is executed, is not
+        positive (C6). latency (s), accuracy, frame_rate, resolution, transmit_power, cpu_frequency:
         mean per chunk. battery, penalty: mean per device and slot, J.
         """
         s = self.sums
@@ -73,6 +79,9 @@ class Measures:
             "sor": s["offloads"] / s["requests"],
             "offload_share": s["offloads"] / chunks,
             "request_share": s["requests"] / chunks,
+            "local_energy": s["local_energy"] / (chunks - s["offloads"]),
+            "offload_energy": s["offload_energy"] / s["offloads"],
+            "insecure_offloads": s["insecure"],
             **per_chunk,
         }
 

@@ -126,6 +126,32 @@ class Game:
             names.append("elapsed")
         return tuple(names)
 
+    def reorder_chunks(self, order: Tensor, **parts: Tensor) -> dict[str, Tensor]:
+        """Joint transitions with their chunks in another order, which is as likely a transition as the first.
+
+        The k-th chunks of all devices share a channel and nothing tells one k from another (D42), so rewards and costs
+        stay as they are.
+
+        Args:
+            order: `[run, batch, chunk]`, a permutation of the chunk indices for each transition.
+            parts: `[run, batch, device, .]`: "action", or any other name for an observation.
+        Returns:
+            the parts by the same names.
+        """
+        index = order.unsqueeze(2).expand(-1, -1, self.devices, -1)
+        return {name: part.gather(-1, self._columns(name == "action", index)) for name, part in parts.items()}
+
+    def _columns(self, is_action: bool, index: Tensor) -> Tensor:
+        """Where every entry of a reordered action or observation comes from, `[run, batch, device, .]`."""
+        if is_action:
+            size = len(tasks.VARIABLES)
+            within = torch.arange(size, device=index.device)
+            return (index.unsqueeze(-1) * size + within).flatten(-2)
+        columns = torch.arange(self.observation_size, device=index.device).repeat(*index.shape[:-1], 1)
+        for first in (i for i, name in enumerate(self.observation_names) if name.endswith("_1")):
+            columns[..., first : first + self.chunks] = first + index
+        return columns
+
     def observation_range(self) -> tuple[Tensor, Tensor]:
         """Centre and half-width of every entry of the observation, `[run, device, feature]`.
 

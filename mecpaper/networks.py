@@ -67,7 +67,7 @@ class Actors:
         weights = initial(list(pairwise(sizes)), generators, self.stacks // game.runs)
         for last in weights[-2:]:
             last *= learning.actor_output_start
-        weights[-1].unflatten(-1, (game.chunks, -1))[..., 0] += learning.offload_start
+        weights[-1] += torch.tensor(learning.output_start).repeat(game.chunks)
         self.weights = [w.to(game.device, game.dtype) for w in weights]
 
     def forward(self, observation: Tensor, weights: Sequence[Tensor] | None = None) -> tuple[Tensor, Trace]:

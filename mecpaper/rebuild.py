@@ -19,7 +19,7 @@ import pandas as pd
 
 from mecpaper.config import ConfigError, find_root, load
 
-SOURCES = ("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper")
+SOURCES = ("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper", "site", "benchmarks/results.json")
 UNFINISHED = ".unfinished"
 
 
@@ -49,6 +49,7 @@ def prepare(root: Path, folder: Path, scale: str) -> None:
             ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
             shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignore)
         else:
+            target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
     params = folder / "params.yaml"
     params.write_text(with_scale(params.read_text(encoding="utf-8"), scale), encoding="utf-8")

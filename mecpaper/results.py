@@ -16,8 +16,9 @@ import pandas as pd
 
 SUMMARY_COLUMNS = (
     "algorithm", "scenario", "seed", "scale", "episodes", "updates", "reward", "ecpr_f", "ecpr_m", "sor",
-    "offload_share", "request_share", "energy", "cost_limit", "latency", "accuracy", "penalty", "battery",
-    "frame_rate", "resolution", "transmit_power", "cpu_frequency", "multiplier", "seconds",
+    "offload_share", "request_share", "local_energy", "offload_energy", "insecure_offloads", "energy", "cost_limit",
+    "latency", "accuracy", "penalty", "battery", "frame_rate", "resolution", "transmit_power", "cpu_frequency",
+    "multiplier", "seconds",
 )  # fmt: skip
 
 

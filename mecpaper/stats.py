@@ -1,9 +1,10 @@
-"""Seed-level statistics: bootstrap intervals over runs. NumPy only."""
+"""Seed-level statistics: intervals over runs, running means, convergence. NumPy and one quantile of SciPy."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student
 
 
 def bootstrap_interval(
@@ -59,3 +60,46 @@ def running_mean(values: ArrayLike, width: int) -> NDArray:
         window[..., width:] -= total[..., :-width]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(windows[1] > 0, windows[0] / windows[1], np.nan)
+
+
+def t_interval(samples: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Mean over seeds with Student's interval, by which claims are decided.
+
+    With the few seeds there are, a percentile bootstrap is too narrow (with 5 normal values it holds the mean in about
+    85 % of cases instead of 95 %); Student's interval holds what it says for normal values of any number.
+
+    Args:
+        samples: `[seed]`, one number per seed; NaN is left out.
+        confidence: share of the interval, in (0, 1).
+    Returns:
+        mean, lower and upper end; with one seed the ends are infinite, with none all are NaN.
+    """
+    data = np.asarray(samples, dtype=float)
+    data = data[~np.isnan(data)]
+    if len(data) == 0:
+        return (float("nan"),) * 3
+    mean = float(data.mean())
+    if len(data) == 1:
+        return mean, float("-inf"), float("inf")
+    half = float(student.ppf(0.5 + confidence / 2.0, len(data) - 1) * data.std(ddof=1) / np.sqrt(len(data)))
+    return mean, mean - half, mean + half
+
+
+def convergence(episodes: ArrayLike, values: ArrayLike, window: float = 50.0, tolerance: float = 0.05) -> float:
+    """First episode from which the running mean stays near its final value.
+
+    Args:
+        episodes: `[point]`, rising.
+        values: `[point]`, a learning curve; NaN gives NaN.
+        window: length of the running mean in episodes; at least two points.
+        tolerance: what "near" is, as a share of the final value's size.
+    Returns:
+        an episode; the last one where the curve reaches its final value only there.
+    """
+    episodes, values = np.asarray(episodes, dtype=float), np.asarray(values, dtype=float)
+    if len(values) < 2 or np.isnan(values).any():
+        return float("nan")
+    width = max(2, int(np.ceil(window / np.diff(episodes).min())))
+    means = running_mean(values, width)
+    far = np.flatnonzero(np.abs(means - means[-1]) > tolerance * abs(means[-1]))
+    return float(episodes[far[-1] + 1] if len(far) else episodes[0])

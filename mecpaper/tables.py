@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from mecpaper.config import Config
 from mecpaper.results import write_atomically, write_table
 from mecpaper.stats import bootstrap_interval
 
@@ -63,20 +66,82 @@ def beside_reported(measured: pd.DataFrame, reported: pd.DataFrame, by: str) -> 
     return pd.DataFrame(rows)
 
 
-def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
-    """The table as a LaTeX float with rules of the booktabs package."""
+def reported(registry: pd.DataFrame, place: str) -> pd.DataFrame:
+    """What the paper prints in a table of results, its one penalty ratio set beside both definitions (D16).
+
+    Args:
+        registry: data/paper/reported.csv.
+        place: such as "Table 3".
+    Returns:
+        columns scenario, measure and value (a number).
+    """
+    chosen = registry[(registry["place"] == place) & registry["measure"].isin(["reward", "ecpr", "sor"])]
+    chosen = chosen[["scenario", "measure", "value"]].assign(value=chosen["value"].astype(float))
+    both = [chosen.replace({"measure": {"ecpr": name}}) for name in ("ecpr_f", "ecpr_m")]
+    return pd.concat(both).drop_duplicates(["scenario", "measure"]).reset_index(drop=True)
+
+
+def parameters(settings: Config, registry: pd.DataFrame) -> pd.DataFrame:
+    """Every number of the model and of what is learned, with what the paper prints.
+
+    Args:
+        settings: the whole configuration.
+        registry: data/paper/reported.csv, empty cells as "".
+    Returns:
+        columns parameter (its key in params.yaml), used, printed, place; the last two empty where nothing is printed.
+    """
+
+    def flatten(prefix: str, value: Any) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return {k: v for key, part in value.items() for k, v in flatten(f"{prefix}.{key}", part).items()}
+        if isinstance(value, list):
+            return {k: v for i, part in enumerate(value) for k, v in flatten(f"{prefix}.{i}", part).items()}
+        return {prefix: value}
+
+    data = settings.model_dump()
+    data["scales.paper"] = data["scales"]["paper"]
+    sections = ("game", "learning", "cpo_maddpg", "lmaddpg", "maddpg", "matd3", "mappo", "scales.paper")
+    used = {key: value for name in sections for key, value in flatten(name, data[name]).items()}
+    printed = registry[registry["scenario"] == "default"].drop_duplicates("measure").set_index("measure")
+    rows = []
+    for key, value in used.items():
+        number = float(printed.loc[key, "value"]) if key in printed.index else None
+        text = f"{value:g}" if isinstance(value, float | int) and not isinstance(value, bool) else str(value)
+        place = printed.loc[key, "place"] if number is not None else ""
+        rows.append(
+            {"parameter": key, "used": text, "printed": "" if number is None else f"{number:g}", "place": place}
+        )
+    return pd.DataFrame(rows)
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """The table in Markdown, without its index."""
+
+    def row(cells: Iterable[object]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", r"\|").replace("\n", " ") for cell in cells) + " |"
+
+    lines = [row(table.columns), row(["---"] * len(table.columns))]
+    return "\n".join([*lines, *(row(entry) for entry in table.itertuples(index=False))])
+
+
+def to_latex(table: pd.DataFrame, caption: str, label: str, mathematics: Sequence[str] = ()) -> str:
+    """The table as a LaTeX float with rules of the booktabs package; columns `mathematics` are set as formulas."""
 
     def escape(text: object) -> str:
-        return str(text).replace("_", r"\_").replace("%", r"\%")
+        return str(text).replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")
+
+    formulas = [name in mathematics for name in table.columns]
 
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\label{{{label}}}"]
     lines += [rf"\begin{{tabular}}{{{'l' * len(table.columns)}}}", r"\toprule"]
     lines += [" & ".join(escape(name) for name in table.columns) + r" \\", r"\midrule"]
-    lines += [" & ".join(escape(value) for value in row) + r" \\" for row in table.itertuples(index=False)]
+    for row in table.itertuples(index=False):
+        cells = [f"${value}$" if formula else escape(value) for value, formula in zip(row, formulas, strict=True)]
+        lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
-def save(table: pd.DataFrame, folder: Path, name: str, caption: str) -> None:
-    """Write a table as `<name>.csv` and `<name>.tex`."""
+def save(table: pd.DataFrame, folder: Path, name: str, caption: str, mathematics: Sequence[str] = ()) -> None:
+    """Write a table as `<name>.csv` and `<name>.tex` (see `to_latex`)."""
     write_table(folder / f"{name}.csv", table)
-    write_atomically(folder / f"{name}.tex", to_latex(table, caption, f"tab:{name}"))
+    write_atomically(folder / f"{name}.tex", to_latex(table, caption, f"tab:{name}", mathematics))

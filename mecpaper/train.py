@@ -32,7 +32,7 @@ from mecpaper.replay import Batch, Replay, annealed
 CHECKPOINT_SECONDS = 45.0
 """Least time between two checkpoints: what a kill can cost, with the episodes in flight."""
 
-STREAMS = {"weights": 0, "game": 1, "noise": 2, "replay": 3, "smoothing": 4}
+STREAMS = {"weights": 0, "game": 1, "noise": 2, "replay": 3, "smoothing": 4, "chunks": 7}
 """Independent random streams of a run (see `mecpaper.game.generators`)."""
 
 COUNTERS = ("episode", "updates", "slots_since", "seconds")
@@ -76,11 +76,12 @@ def describe(config: Config, algorithm: str, scenario: str) -> dict[str, Any]:
     if algorithm not in ALGORITHMS:
         raise ConfigError(f"algorithm = {algorithm!r}: one of {', '.join(ALGORITHMS)}")
     learning, own = config.learner(algorithm, scenario)
+    scale = config.scale_of(scenario)
     return {
         "algorithm": algorithm,
         "scenario": scenario,
-        "seeds": list(config.run.seeds),
-        "scale": config.run.model_dump(exclude={"seeds", "planner_restarts"}),
+        "seeds": list(scale.seeds),
+        "scale": scale.model_dump(exclude={"seeds", "planner_restarts", "reduced"}),
         "evaluation": config.evaluation.model_dump(),
         "game": config.scenario(scenario).model_dump(),
         "learning": learning.model_dump(),
@@ -150,12 +151,17 @@ class Training:
         seeds: list[int] | None = None,
     ) -> None:
         self.scenarios = [scenarios] if isinstance(scenarios, str) else list(scenarios)
+        scale = config.scale_of(self.scenarios[0])
         if seeds is not None:
-            config = config.model_copy(update={"run": config.run.model_copy(update={"seeds": seeds})})
+            reduced = scale.reduced.model_copy(update={"seeds": seeds})
+            scale = scale.model_copy(update={"seeds": seeds, "reduced": reduced})
+            config = config.model_copy(
+                update={"run": config.run.model_copy(update={"seeds": seeds, "reduced": reduced})}
+            )
         self.descriptions = {name: describe(config, algorithm, name) for name in self.scenarios}
         if len({together(description) for description in self.descriptions.values()}) > 1:
             raise ConfigError(f"scenarios = {self.scenarios}: only such as share shapes, readings and learning numbers")
-        self.config, self.scale, self.algorithm = config, config.run, algorithm
+        self.config, self.scale, self.algorithm = config, scale, algorithm
         self.learning, own = config.learner(algorithm, self.scenarios[0])
         self.seeds = list(self.scale.seeds) * len(self.scenarios)
         self.labels = [name for name in self.scenarios for _ in self.scale.seeds]
@@ -290,12 +296,12 @@ class Training:
     def _exploration(self, done: float) -> Callable[[int, Tensor], Tensor]:
         """How actions are chosen in this round: `(slot, observation) -> action`.
 
-        During the warm-up each device keeps one random action for the episode; then the policy's action with Gaussian
-        noise is played that stays (or drifts, an Ornstein-Uhlenbeck process, below correlation 1). Both hold an action
-        long enough for the running means of Eq. 15 and 17 to show what it is worth (D35).
+        The policy's action with Gaussian noise that stays (or drifts, an Ornstein-Uhlenbeck process, below correlation
+        1), so that an action is held long enough for the running means of Eq. 15 and 17 to show what it is worth. In
+        the other reading of D35 each device keeps one uniformly random action per episode during the warm-up.
         """
         game, learning = self.game, self.learning
-        if done < learning.warmup_fraction:
+        if learning.warmup == "uniform" and done < learning.warmup_fraction:
             shape = (game.envs, game.devices, game.action_size)
             held = torch.stack([torch.rand(*shape, generator=g) for g in self.sources["noise"]])
             held = (2.0 * held - 1.0).to(game.device, game.dtype)
@@ -308,12 +314,17 @@ class Training:
         batch = self.replay.sample(uniform, exponent)
         inputs = {name: getattr(batch, name) for name in ("observation", "action", "reward", "cost")}
         inputs |= {"next_observation": batch.next_observation, "weight": batch.weight, "excess": self.excess}
+        if self.learning.permute_chunks:
+            shape = (len(batch.action[0]), self.game.chunks)
+            draws = torch.stack([torch.rand(*shape, generator=g) for g in self.sources["chunks"]])
+            inputs |= self.game.reorder_chunks(
+                draws.argsort(dim=-1).to(self.game.device),
+                **{name: inputs[name] for name in ("observation", "action", "next_observation")},
+            )
         if self.learner.smooths_target:
             shape = batch.action.shape[1:]
             noise = torch.stack([torch.randn(*shape, generator=g) for g in self.sources["smoothing"]])
             inputs["noise"] = noise.to(self.game.device, self.game.dtype)
-        if done < self.learner.multiplier_start:
-            inputs["excess"] = torch.zeros_like(self.excess)
         self.updates += 1
         diagnostics = dict(self.learn[self.updates % self.learner.period](**inputs))
         priority = diagnostics.pop("priority", None)
@@ -484,7 +495,7 @@ def together(description: dict[str, Any]) -> str:
     game, own = description["game"], dict(description["own"])
     own.pop("multiplier_fixed", None)
     shape = {key: game[key] for key in ("devices", "chunks", "slots", "readings")}
-    return fingerprint(shape, own, description["learning"])
+    return fingerprint(shape, own, description["learning"], description["seeds"], description["scale"])
 
 
 def train_cells(
@@ -536,7 +547,7 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
     summaries = training.summaries()
     for name, folder in folders.items():
         results.write_table(folder / "summary.csv", summaries[summaries["scenario"] == name])
-        if training.learner.learns:
+        if training.learner.learns and name in training.config.policies:
             results.write_atomically(folder / "policy.safetensors", save(training.policy(name)))
         description = training.descriptions[name]
         content = {"fingerprint": fingerprint(description), **description}

@@ -27,10 +27,13 @@ def small(settings: config.Config) -> config.Config:
     """The same with 4 devices, 2 chunks, 5 slots, narrow networks and a few episodes."""
     data = settings.model_dump()
     data["game"] |= {"devices": 4, "chunks": 2, "slots": 5}
-    data["scenarios"] = {"default": {}, "users_30": {"devices": 6}}
+    data["scenarios"] = {"default": {}, "users_30": {"devices": 6}, "short": {"reduced": True}}
+    data["cells"] = {name: ["default"] for name in data["cells"]}
+    data["policies"] = ["default"]
     data["learning"] |= {"hidden": [16, 16, 8], "batch": 8, "buffer": 200, "warmup_fraction": 0.1}
     data["evaluation"] |= {"curve_episodes": 1, "final_episodes": 2}
     data["run"] |= {"seeds": [1, 2], "episodes": 16, "episodes_at_once": 2, "slots_per_update": 2, "curve_every": 4}
+    data["run"] |= {"reduced": {"seeds": [3], "slots_per_update": 4}}
     return config.parse(config.Config, data)
 
 

@@ -1,4 +1,4 @@
-"""Eq 38-56 on literal arrays, the networks and the replay, and a problem with a known answer for each learner."""
+"""Eq 38-56 on literal arrays, the networks and the replay. Whole problems are in test_known_answers.py."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from mecpaper.system.tasks import offload_decision
 from mecpaper.train import Training
 
 POWER = 3
-"""The component of an action that the problems below are about; the others do not matter in them."""
+"""The component of an action that rewards and costs depend on in `random_batch`."""
 
 
 def tensor(values):
@@ -44,7 +44,7 @@ def sections(learner, settings, **changes):
     key = next(name for name, kind in ALGORITHMS.items() if kind is learner)
     learning, own = settings.learner(key, "default")
     bare = {"hidden": [16, 16, 8], "reward_discount": 0.0, "reward_scale": 1.0, "saturation_penalty": 0.0}
-    bare |= {"actor_output_start": 1.0, "offload_start": 0.0, "cost_discount": 0.0, "multiplier_start": 0.0}
+    bare |= {"actor_output_start": 1.0, "output_start": [0.0] * 5, "cost_discount": 0.0}
     updates = bare | changes
     return [
         part.model_copy(update={k: v for k, v in updates.items() if k in type(part).model_fields})
@@ -101,8 +101,7 @@ def source(seed=0):
 
 def test_eq39_the_excess_is_the_energy_above_the_limit_summed_over_the_slots_played(small, monkeypatch):
     scale = small.run.model_copy(update={"slots_per_update": 5})
-    own = small.cpo_maddpg.model_copy(update={"multiplier_start": 0.0})
-    training = Training(small.model_copy(update={"run": scale, "cpo_maddpg": own}), "cpo_maddpg", "default")
+    training = Training(small.model_copy(update={"run": scale}), "cpo_maddpg", "default")
     seen = []
     learn = training.learner.learn
     monkeypatch.setattr(
@@ -652,68 +651,3 @@ def test_replay_is_by_priority_with_weights_or_uniform_with_ones():
         wanted = [1.0, 1 / 2, 1 / 7] if prioritised else [1.0, 1.0, 1.0]
         assert [len(values) for values in by_transition] == [1, 1, 1]
         assert [values[0] for values in by_transition] == pytest.approx(wanted)
-
-
-# -- a problem with a known answer for each learner ----------------------------------------------------
-
-BEST = 0.6
-"""The reward is -(a - 0.6)^2, the cost 1 + a, of the power component a. Below a = 0.6 a limit of 1.1 binds at
-a = 0.1, with the multiplier 2 (0.6 - 0.1) = 1 by the first-order condition; a limit of 1.9 does not bind."""
-
-LIMITS = [1.1, 1.9]
-"""Of the two runs of each problem."""
-
-
-def solve(kind, settings, **changes):
-    """Learn from actions half uniform, half near the policy's.
-
-    Returns power component and multiplier over the last 200 of 800 updates, each `[update, run]`.
-    """
-    game, generator, limit = tiny_game(settings, runs=2), source(6), tensor(LIMITS)
-    rates = {"hidden": [32, 32, 16], "actor_learning_rate": 1e-3, "critic_learning_rate": 3e-3, "polyak": 0.1}
-    learner = make(kind, game, settings, **rates, **changes)
-    powers, multipliers = [], []
-    for _ in range(800):
-        batch = random_batch(game, generator, size=64)
-        near = learner.act(batch.observation[:, :32])
-        near = near + 0.3 * torch.randn(near.shape, generator=generator, dtype=torch.float64)
-        batch.action[:, :32] = near.clamp(-1.0, 1.0)
-        played = batch.action[..., POWER]
-        parts = {**vars(batch), "reward": -((played - BEST) ** 2), "cost": 1.0 + played}
-        power = learner.act(batch.observation)[..., POWER].mean(dim=(1, 2))
-        learn(learner, Batch(**parts), 1.0 + power - limit)
-        powers.append(power)
-        multiplier = learner.multiplier()
-        multipliers.append(torch.zeros(2) if multiplier is None else multiplier.mean(dim=1))
-    return torch.stack(powers[-200:]), torch.stack(multipliers[-200:])
-
-
-def test_eq42_maddpg_finds_the_unconstrained_optimum(settings):
-    power, _ = solve(MADDPG, settings)
-    assert power.mean(dim=0).tolist() == pytest.approx([0.6, 0.6], abs=0.06)
-
-
-def test_eq39_eq40_the_lagrangian_rule_finds_the_constrained_optimum_and_its_multiplier(settings):
-    power, multiplier = solve(CPOMADDPG, settings, gradient="lagrangian", multiplier_rate=0.02, multiplier_max=5.0)
-    assert power.mean(dim=0).tolist() == pytest.approx([0.1, 0.6], abs=0.06)
-    assert multiplier.mean(dim=0).tolist() == pytest.approx([1.0, 0.0], abs=0.1)
-    # It settles there.
-    assert (power[:, 0].max() - power[:, 0].min()).item() < 0.1
-
-
-def test_eq48_the_papers_rule_cannot_hold_the_limit_with_a_multiplier_below_one(settings):
-    # D25. With a multiplier of 0.9 the Lagrangian's optimum would be a = 0.6 - 0.9 / 2 = 0.15, near the limit.
-    power, multiplier = solve(CPOMADDPG, settings, gradient="paper", multiplier_rate=0.02, multiplier_max=0.9)
-    assert multiplier[:, 0].unique().tolist() == [pytest.approx(0.9)]
-    assert power[:, 0].min().item() > 0.35
-    assert power[:, 1].mean().item() == pytest.approx(0.6, abs=0.06) and multiplier[:, 1].max() == 0.0
-
-
-def test_eq48_the_papers_rule_swings_about_the_limit_when_the_multiplier_may_pass_one(settings):
-    # The step changes sign where lambda passes 1 and has the same length on both sides; lambda integrates the
-    # excess. Two integrators in a ring: a and lambda swing about 0.1 and 1 and do not settle.
-    power, multiplier = solve(CPOMADDPG, settings, gradient="paper", multiplier_rate=0.2, multiplier_max=5.0)
-    assert power[:, 0].min().item() < 0.0 and power[:, 0].max().item() > 0.2
-    assert multiplier[:, 0].min().item() < 0.7 and multiplier[:, 0].max().item() > 1.3
-    assert power[:, 0].mean().item() == pytest.approx(0.1, abs=0.1)
-    assert power[:, 1].mean().item() == pytest.approx(0.6, abs=0.06) and multiplier[:, 1].max() == 0.0

@@ -15,7 +15,14 @@ def curves():
             for episode in range(0, 50, 10):
                 value = level + 0.1 * seed + 0.01 * episode
                 rows.append(
-                    {"algorithm": algorithm, "seed": seed, "scale": "smoke", "episode": episode, "reward": value}
+                    {
+                        "algorithm": algorithm,
+                        "scenario": "default",
+                        "seed": seed,
+                        "scale": "smoke",
+                        "episode": episode,
+                        "reward": value,
+                    }
                 )
     return pd.DataFrame(rows)
 
@@ -48,6 +55,42 @@ def test_a_figure_holds_mean_band_labels_and_the_papers_number(curves, tmp_path)
         assert word in svg
 
 
+def test_groups_other_than_algorithms_are_drawn_in_the_order_of_their_names(curves):
+    _, (axes,) = figures.new_figure()
+    names = {"random": "the second", "none": "not there", "cpo_maddpg": "the first"}
+    figures.draw_curves(axes, curves, "reward", 1, 0.95, 200, names=names)
+    assert [line.get_label() for line in axes.get_lines()] == ["the second", "the first"]
+
+
+def test_final_measures_over_a_setting_show_means_intervals_and_every_seed(curves):
+    runs = curves[curves["episode"] == 0]
+    levels = pd.concat([runs.assign(capacity=8.0), runs.assign(capacity=9.0, reward=runs["reward"] + 1.0)])
+    levels.loc[(levels["algorithm"] == "random") & (levels["capacity"] == 9.0), "reward"] = np.nan
+    _, (axes,) = figures.new_figure()
+    figures.draw_levels(axes, levels, "capacity", "reward", 0.95, 200, label="capacity (J)")
+    means = {bar.get_label(): bar.lines[0].get_ydata() for bar in axes.containers}
+    np.testing.assert_allclose(means["CPO-MADDPG"], [1.2, 2.2])
+    np.testing.assert_allclose(means["Random"], [-4.8])
+    dots = axes.get_lines()[0]
+    assert len(dots.get_ydata()) == 6 and axes.get_xlabel() == "capacity (J)"
+    assert axes.get_xticks().tolist() == [8.0, 9.0]
+
+
+def test_verdicts_are_told_apart_by_letter_and_colour():
+    table = pd.DataFrame(
+        {
+            "reading": ["default", "default", "D4", "D4"],
+            "claim": [1, 6, 1, 6],
+            "verdict": ["reproduced", "contradicted", "unresolved", "untestable"],
+        }
+    )
+    _, (axes,) = figures.new_figure()
+    figures.draw_verdicts(axes, table, "reading", "claim")
+    assert [text.get_text() for text in axes.texts] == ["R", "C", "U", "-"]
+    assert len({patch.get_facecolor() for patch in axes.patches}) == 4
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["default", "D4"]
+
+
 def test_the_palette_tells_algorithms_apart_without_colour():
     assert len({str(figures.DASHES[name]) for name in figures.ORDER}) == len(figures.ORDER)
     assert len(set(figures.PALETTE.values())) == len(figures.ORDER)
@@ -72,3 +115,33 @@ def test_table_beside_the_papers_numbers(tmp_path):
     tables.save(table.reset_index(), tmp_path, "table3", "Users")
     assert r"\toprule" in (tmp_path / "table3.tex").read_text()
     assert pd.read_csv(tmp_path / "table3.csv")["devices"].tolist() == [20, 30]
+
+
+def test_markdown_and_latex_escape_what_they_must():
+    table = pd.DataFrame({"symbol": ["g_{n}"], "text": ["a_b | 5 %"]})
+    assert tables.to_markdown(table).splitlines()[-1] == r"| g_{n} | a_b \| 5 % |"
+    latex = tables.to_latex(table, "c", "l", mathematics=("symbol",))
+    assert r"$g_{n}$ & a\_b | 5 \% \\" in latex
+
+
+def test_printed_ratios_stand_beside_both_definitions():
+    registry = pd.DataFrame(
+        {
+            "place": ["Table 3"] * 4 + ["Table 4"],
+            "scenario": ["default"] * 5,
+            "measure": ["reward", "ecpr", "sor", "game.devices", "reward"],
+            "value": ["1.27", "0.004", "0.86", "20", "9"],
+        }
+    )
+    found = tables.reported(registry, "Table 3").set_index("measure")["value"].to_dict()
+    assert found == {"reward": 1.27, "ecpr_f": 0.004, "ecpr_m": 0.004, "sor": 0.86}
+
+
+def test_parameters_stand_beside_what_is_printed(settings):
+    registry = pd.DataFrame(
+        {"scenario": ["default"], "measure": ["game.devices"], "value": ["20"], "place": ["Table 2"]}
+    )
+    table = tables.parameters(settings, registry).set_index("parameter")
+    assert table.loc["game.devices"].tolist() == ["20", "20", "Table 2"]
+    assert table.loc["game.gain_db.1"].tolist() == ["10", "", ""]
+    assert table.loc["scales.paper.episodes", "used"] == "2000"

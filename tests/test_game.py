@@ -625,3 +625,23 @@ def test_an_action_of_another_shape_or_before_reset_is_refused():
     game.reset(generators([1], 0))
     with pytest.raises(ConfigError, match=r"shape \(1, 1, .*\(1, 3, "):
         game.step(action)
+
+
+def test_chunks_may_change_places_without_changing_rewards_or_costs(small):
+    for reading in ("literal", "augmented"):
+        game = Game([small.game.changed(observation=reading)] * 2, 3)
+        other = Game([small.game.changed(observation=reading)] * 2, 3)
+        observation, _ = game.reset(generators([1, 2], 0)), other.reset(generators([1, 2], 0))
+        # The second game has its chunks in reverse: channels, and every action.
+        other._episode_gain_db = other._episode_gain_db.flip(-1)
+        other._episode_heard = tuple(gain.flip(-1) for gain in other._episode_heard)
+        order = torch.arange(game.chunks).flip(0).expand(2, 3, -1)
+        for _ in range(game.slots):
+            action = 2.0 * torch.rand(2, 3, game.devices, game.action_size) - 1.0
+            moved = game.reorder_chunks(order, observation=observation, action=action)
+            torch.testing.assert_close(moved["observation"], other.observe())
+            slot, twin = game.step(action), other.step(moved["action"])
+            for name in ("reward", "cost"):
+                torch.testing.assert_close(getattr(slot, name), getattr(twin, name))
+            torch.testing.assert_close(slot.energy.flip(-1), twin.energy)
+            observation = game.observe()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from mecpaper.stats import bootstrap_interval, running_mean
+from mecpaper.stats import bootstrap_interval, convergence, running_mean, t_interval
 
 
 def test_one_seed_is_its_own_interval():
@@ -97,3 +97,30 @@ def test_missing_values_are_left_out():
     np.testing.assert_array_equal(lower, [1.0, 1.0, np.nan])
     np.testing.assert_array_equal(upper, [5.0, 1.0, np.nan])
     np.testing.assert_array_equal(running_mean([np.nan, 2.0, np.nan, np.nan, 4.0], 2), [np.nan, 2.0, 2.0, np.nan, 4.0])
+
+
+def test_students_interval_by_hand_and_its_coverage():
+    # Mean 3, s = 1.5811, t(0.975, 4) = 2.7764: half-width 2.7764 * 1.5811 / sqrt(5) = 1.9632.
+    assert t_interval([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx((3.0, 1.0368, 4.9632), abs=1e-4)
+    assert t_interval([1.0, np.nan, 1.0, 1.0]) == (1.0, 1.0, 1.0)
+    assert t_interval([2.0]) == (2.0, -np.inf, np.inf)
+    assert all(np.isnan(value) for value in t_interval([np.nan]))
+    draws = np.random.default_rng(3).normal(size=(2000, 5))
+    covered = {
+        rule: np.mean([low <= 0.0 <= high for _, low, high in (interval(row) for row in draws)])
+        for rule, interval in (("t", t_interval), ("bootstrap", lambda row: bootstrap_interval(row, resamples=200)))
+    }
+    assert covered["t"] == pytest.approx(0.95, abs=0.015)
+    assert covered["bootstrap"] < 0.9
+
+
+def test_convergence_is_the_first_episode_from_which_the_running_mean_stays_near_the_end():
+    episodes = np.arange(0, 100, 10)
+    values = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    # A running mean over 50 episodes is one over 5 points: it is within 5 % from the fifth one on.
+    assert convergence(episodes, values) == 70.0
+    assert convergence(episodes, np.ones(10)) == 0.0
+    assert convergence(episodes, np.linspace(0.0, 1.0, 10), window=20.0) == 90.0
+    late_dip = np.where(episodes == 70, 0.0, 1.0)
+    assert convergence(episodes, late_dip, window=20.0) == 90.0
+    assert np.isnan(convergence(episodes, np.where(episodes == 20, np.nan, 1.0)))

@@ -90,6 +90,30 @@ def test_a_scenario_may_change_what_is_learned_and_how(small):
     assert not Training(config, "cpo_maddpg", "other").replay.prioritised
 
 
+def test_scenarios_joined_by_a_plus_have_the_changes_of_both(small):
+    config = _with_scenarios(
+        small, one={"battery_capacity": 5.0, "learning": {"polyak": 0.02}}, two={"learning": {"batch": 4}}
+    )
+    assert config.scenario("one+two").battery_capacity == 5.0
+    learning = config.learner("maddpg", "one+two")[0]
+    assert (learning.polyak, learning.batch) == (0.02, 4)
+    with pytest.raises(ConfigError, match="scenario = 'three'"):
+        config.scenario("one+three")
+
+
+def test_a_reduced_scenario_gets_the_smaller_share_of_the_scale(small, tmp_path):
+    short, whole = Training(small, "maddpg", "short"), Training(small, "maddpg", "default")
+    assert short.seeds == small.run.reduced.seeds and whole.seeds == small.run.seeds
+    assert train_cells(small, "maddpg", ["short"], tmp_path) == ["short"]
+    summary = pd.read_csv(results.cell_folder(tmp_path, "maddpg", "short") / "summary.csv")
+    whole.run()
+    assert summary["seed"].tolist() == [3] and 0 < summary["updates"].iloc[0] < whole.updates
+    # A policy is kept only where the configuration names the scenario.
+    assert not (results.cell_folder(tmp_path, "maddpg", "short") / "policy.safetensors").exists()
+    with pytest.raises(ConfigError, match="share shapes"):
+        Training(small, "maddpg", ["default", "short"])
+
+
 # The others are tested by hand in test_algorithms.py: on this small game they happen to do what the default does.
 VARIANTS = {
     "shared_actor": {"learning": {"actor": "shared"}},
@@ -107,12 +131,16 @@ VARIANTS = {
     "uniform": {"cpo_maddpg": {"replay": "uniform"}},
     "raw_errors": {"cpo_maddpg": {"priority_errors": "raw"}},
     "augmented": {"observation": "augmented"},
+    "policy_warmup": {"learning": {"warmup": "policy"}},
+    "chunks_in_order": {"learning": {"permute_chunks": False}},
 }
 
 
 def test_every_reading_and_ablation_trains_and_makes_a_difference(small):
+    # Random play in the warm-up asks for insecure offloads, and a low limit moves the multipliers.
     data = small.model_dump()
-    data["cpo_maddpg"]["multiplier_start"] = 0.0
+    data["learning"]["warmup"] = "uniform"
+    data["game"]["cost_limit_fraction"] = 0.02
     config = _with_scenarios(parse(Config, data), **VARIANTS, fixed={"cpo_maddpg": {"multiplier_fixed": 0.5}})
     curves = {}
     for name in ("default", "fixed", *VARIANTS):

@@ -116,7 +116,7 @@ def begin(actor: DeterministicActor, learning: LearningConfig, chunks: int) -> N
     with torch.no_grad():
         last.weight *= learning.actor_output_start
         last.bias *= learning.actor_output_start
-        last.bias.view(chunks, -1)[:, 0] += learning.offload_start
+        last.bias.view(chunks, -1).add_(torch.tensor(learning.output_start))
 
 
 def main() -> None:

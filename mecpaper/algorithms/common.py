@@ -145,8 +145,6 @@ class OffPolicy:
     smooths_target = False
     period = 1
     """After how many updates the work of an update repeats."""
-    multiplier_start = 0.0
-    """Share of the training before the multiplier moves."""
 
     def __init__(
         self, game: Game, learning: LearningConfig, config: Any, generators: Sequence[torch.Generator], **critic: Any

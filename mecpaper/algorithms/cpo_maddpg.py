@@ -91,7 +91,6 @@ class CPOMADDPG(OffPolicy):
         critic = {"head_hidden": config.head_hidden} | CRITICS[config.critic_heads]
         super().__init__(game, learning, config, generators, **critic)
         self.prioritised = config.replay != "uniform"
-        self.multiplier_start = config.multiplier_start
         self.lagrange = Multiplier(game, config, fixed or [config.multiplier_fixed] * game.runs)
 
     def learn(self, batch: Batch, excess: Tensor, **_: Any) -> dict[str, Tensor]:

@@ -26,7 +26,6 @@ class LMADDPG(OffPolicy):
         self, game: Game, learning: LearningConfig, config: LMADDPGConfig, generators: Sequence[torch.Generator]
     ) -> None:
         super().__init__(game, learning, config, generators, copies=2)
-        self.multiplier_start = config.multiplier_start
         self.lagrange = Multiplier(game, config, [None] * game.runs)
 
     def learn(self, batch: Batch, excess: Tensor, **_: Any) -> dict[str, Tensor]:

@@ -1,0 +1,53 @@
+"""How long a change in the explorer takes.
+
+A slider of notebook 40 is moved between two places at the default setting, with a trained policy where there is one:
+from the new value to the new picture and numbers handed to the page. The browser, which shows them, is not part of it.
+Playing the episodes and making the picture, the two large parts, are timed by themselves as well. torch computes with
+one thread, as in the explorer.
+"""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Any
+
+import torch
+
+from benchmarks.common import Options, figure, interleaved, ratio, timed
+from mecpaper import explorer
+from mecpaper.config import Config
+
+GOAL = 0.3
+"""Longest time of a change, in s."""
+
+
+def measure(config: Config, options: Options) -> dict[str, Any]:
+    """Milliseconds per change and of its parts, and the goal over the first."""
+    app = explorer.Explorer(config, options.root)
+    places = cycle((9.0, 8.0))
+
+    def change() -> None:
+        app.sliders["battery_capacity"].value = next(places)
+
+    state, canvas = app.state, explorer.canvas()
+    result = explorer.compute(config, state, app.policies, app.local)
+    sides = {
+        "a change": timed(change),
+        "playing the episodes": timed(lambda: explorer.compute(config, state, app.policies, app.local)),
+        "drawing the picture": timed(lambda: explorer.png(explorer.draw(result, app.reported, canvas))),
+    }
+    seconds = interleaved(sides, options.repetitions, options.seconds)
+    torch.set_num_threads(options.threads)
+    figures = [figure(name, "ms", [1e3 * value for value in values]) for name, values in seconds.items()]
+    changes = seconds["a change"]
+    return {
+        "figures": figures,
+        "ratios": [ratio("300 ms : a change", [GOAL] * len(changes), changes, 1.0)],
+        "values": [
+            [
+                "devices, episodes, slots",
+                f"{state.devices}, {explorer.DEVICE_EPISODES // state.devices}, {config.game.slots}",
+            ],
+            ["who decides", result.label],
+        ],
+    }

@@ -1,0 +1,525 @@
+"""The explorer without a browser: what is computed, what is drawn, and every callback."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from ruamel.yaml import YAML
+from safetensors.torch import save
+from test_layers import graph
+
+from mecpaper import config, explorer, results
+from mecpaper.evaluate import evaluate
+from mecpaper.game import Game, generators
+from mecpaper.train import Training
+
+
+@pytest.fixture(scope="module")
+def tensors(settings):
+    """A policy of 20 devices as training keeps it, here untrained."""
+    return Training(settings, "maddpg", "default", seeds=[1]).policy("default")
+
+
+@pytest.fixture(scope="module")
+def project(root, settings, tensors, tmp_path_factory):
+    """A project folder with one policy, whatever data/runs holds at the moment."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("params.yaml", "dvc.yaml", "data/paper/reported.csv"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text((root / name).read_text())
+    place = results.cell_folder(folder, "maddpg", "default")
+    results.write_atomically(place / "policy.safetensors", save(tensors))
+    return folder
+
+
+@pytest.fixture
+def bare(root, tmp_path):
+    """A project folder where nothing was trained."""
+    for name in ("params.yaml", "dvc.yaml", "data/paper/reported.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text((root / name).read_text())
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def policies(project, settings):
+    return explorer.read_policies(project, settings)
+
+
+@pytest.fixture
+def default(settings):
+    return explorer.state_of(settings.game, "maddpg/default")
+
+
+@pytest.fixture
+def app(settings, project):
+    return explorer.Explorer(settings, project)
+
+
+# -- states ------------------------------------------------------------------------------------------------
+
+
+def test_a_state_is_a_game(settings, default):
+    assert explorer.game_of(settings, default) == settings.game
+    strong = replace(default, gain_db=(4.0, 14.0))
+    assert explorer.game_of(settings, strong) == settings.scenario("attacker_strong")
+    assert explorer.point_of(settings, settings.game) == "default"
+    assert explorer.point_of(settings, explorer.game_of(settings, strong)) == "attacker_strong"
+    assert explorer.point_of(settings, explorer.game_of(settings, replace(default, gain_db=(4.0, 13.0)))) is None
+
+
+def test_the_papers_points_are_those_that_the_sliders_reach(settings):
+    points = explorer.paper_points(settings)
+    assert {"default", "users_50", "battery_11", "harvest_05", "attacker_moderate"} <= set(points)
+    assert "reading_D4" not in points and "multiplier_half" not in points
+    for game in points.values():
+        for key, control in explorer.SLIDERS.items():
+            for value in np.atleast_1d(getattr(game, key)):
+                assert control.options["min"] <= value <= control.options["max"]
+
+
+def test_a_state_that_cannot_be_played_is_told_in_one_line(settings, default):
+    with pytest.raises(config.ConfigError, match=r"^game.gain_db = \[-4.0, -1.0\]: the greatest must not be negative"):
+        explorer.compute(settings, replace(default, gain_db=(-4.0, -1.0), controller="random"), {})
+    with pytest.raises(config.ConfigError, match=r"^controller = 'nobody': one of random"):
+        explorer.compute(settings, replace(default, controller="nobody"), {})
+
+
+# -- policies ----------------------------------------------------------------------------------------------
+
+
+def test_a_stored_policy_acts_as_the_trained_one(small):
+    training = Training(small, "maddpg", "default")
+    stored = explorer.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    game = Game([small.game], 3)
+    observation = game.reset(generators([5], 0))
+    expected = training.learner.act(observation.expand(2, -1, -1, -1))[:1]
+    torch.testing.assert_close(stored.policy(game)(observation, observation), expected, atol=2e-3, rtol=0)
+
+
+def test_other_numbers_of_devices_take_the_policies_in_turn(small):
+    training = Training(small, "maddpg", "default")
+    stored = explorer.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    game = Game([small.game.changed(devices=6)], 1)
+    observation = game.reset(generators([5], 0))
+    observation = observation[:, :, :1].expand_as(observation)
+    action = stored.policy(game)(observation, observation)[0, 0]
+    assert torch.equal(action[4], action[0]) and torch.equal(action[5], action[1])
+    assert not torch.equal(action[1], action[0])
+    fewer = Game([small.game.changed(devices=2)], 1)
+    assert stored.policy(fewer)(observation[:, :, :2], observation).shape[2] == 2
+
+
+def test_what_is_no_policy_is_refused_or_left_out(small, settings, tensors, tmp_path):
+    with pytest.raises(config.ConfigError, match="policy 'x': no tensor"):
+        explorer.StoredPolicy.from_tensors("x", "maddpg", {"layer.0": torch.ones(1, 2, 3)})
+    with pytest.raises(config.ConfigError, match="policy 'x': tensors that do not fit"):
+        explorer.StoredPolicy.from_tensors("x", "maddpg", tensors | {"observation.half": torch.ones(20, 3)})
+    stored = explorer.StoredPolicy.from_tensors("x", "maddpg", tensors)
+    with pytest.raises(config.ConfigError, match="takes 10 numbers and gives 15, the game has 9 and 10"):
+        stored.policy(Game([small.game]))
+    for name, content in {"maddpg": save(tensors), "mappo": b"damaged"}.items():
+        results.write_atomically(results.cell_folder(tmp_path, name, "default") / "policy.safetensors", content)
+    assert list(explorer.read_policies(tmp_path, settings)) == ["maddpg/default"]
+    assert explorer.read_policies(tmp_path / "nowhere", settings) == {}
+
+
+def test_what_params_yaml_says_can_be_shown(settings, bare):
+    unequal = settings.game.changed(battery_capacity=[30.0] * 19 + [11.0])
+    assert explorer.state_of(unequal, "random").battery_capacity == pytest.approx(29.05)
+    game = settings.game.changed(battery_capacity=30.0, gain_db=[8.0, 25.0])
+    app = explorer.Explorer(settings.model_copy(update={"game": game}), bare)
+    assert app.state.gain_db == (8.0, 25.0) and app.state.battery_capacity == 30.0
+    assert app.result.game == game
+
+
+def test_a_policy_outside_its_training_says_so(settings, default, policies):
+    def said(**changes):
+        return " ".join(explorer.compute(settings, replace(default, **changes), policies).notices)
+
+    assert said() == ""
+    assert said(gain_db=(4.0, 14.0)) == "Outside its training: g = 4 to 14 dB (trained on 8 to 10)."
+    both = said(battery_capacity=11.0, harvest_fraction=0.15)
+    assert "B_max = 11 J (trained on 8)" in both and "harvest = 0.15 B_max (trained on 0.1)" in both
+    assert "C_limit = 0.05 B_max" in said(cost_limit_fraction=0.1)
+    assert "device 21 acts as device 1" in said(devices=30)
+    assert "only the first 5 act" in said(devices=5)
+    assert said(gain_db=(8.5, 9.5)) == ""
+    assert explorer.compute(settings, replace(default, controller="random", devices=7), policies).notices == ()
+
+
+# -- results -----------------------------------------------------------------------------------------------
+
+
+def test_the_measures_are_those_of_evaluation(settings, default, policies):
+    result = explorer.compute(settings, default, policies)
+    game = Game([settings.game], 16)
+    expected = evaluate(policies["maddpg/default"].policy(game), game, [default.episodes])
+    for name, value in expected.items():
+        np.testing.assert_allclose(result.measures[name], float(value[0]), rtol=1e-6, err_msg=name)
+    assert explorer.compute(settings, default, policies).measures == pytest.approx(result.measures, nan_ok=True)
+    assert explorer.compute(settings, replace(default, episodes=2), policies).measures != result.measures
+
+
+def test_the_arrays_agree_with_the_measures(settings, default):
+    state = replace(default, controller="ask", gain_db=(4.0, 14.0), harvest_fraction=0.05)
+    result = explorer.compute(settings, state, {})
+    slots, devices, chunks = settings.game.slots, 20, settings.game.chunks
+    assert len(result.request_rate) == 16 * slots * devices * chunks
+    assert result.request_done.mean() == pytest.approx(result.measures["sor"])
+    assert np.mean(result.episode_sor) == pytest.approx(result.measures["sor"])
+    assert (result.request_rate[result.request_done] > 0).all() and (result.request_rate <= 0).any()
+    terms = result.terms
+    np.testing.assert_allclose(terms["quality"] + terms["cost"] + terms["penalty"], terms["reward"], rtol=1e-4)
+    assert terms["penalty"].min() < 0
+    assert terms["reward"].mean() == pytest.approx(result.measures["reward"], rel=1e-5)
+    assert result.energy[:, 0].mean() == pytest.approx(result.measures["energy"], rel=1e-5)
+    assert (result.energy[:, 1] <= result.energy[:, 2]).all()
+    np.testing.assert_allclose(result.offload.mean(0), [1.0, result.measures["offload_share"]], rtol=1e-5)
+    assert result.battery.shape == (slots + 1, devices)
+    assert (result.battery[0] == 8.0).all() and result.battery.min() >= 0.0 and result.battery.max() <= 8.0
+    assert (result.cost_limit, result.threshold) == pytest.approx((0.4, 2.4))
+    assert result.request_gain.min() >= 4.0 and result.request_gain.max() <= 14.0
+
+
+def test_the_control_that_never_asks_takes_the_planners_settings(settings, default, root, tmp_path):
+    local = explorer.planned_signals(root, settings.game)
+    state = replace(default, controller="local")
+    planned = explorer.compute(settings, state, {}, local).measures
+    middling = explorer.compute(settings, state, {}).measures
+    assert planned["request_share"] == 0.0 and np.isnan(planned["sor"])
+    assert planned["reward"] > middling["reward"]
+    assert planned["energy"] <= 1.001 * 0.05 * settings.game.battery_capacity
+    assert explorer.planned_signals(tmp_path, settings.game) == [0.0] * 6
+
+
+def test_the_planner_is_searched_once_in_the_background(small, bare):
+    app = explorer.Explorer(small, bare)
+    assert explorer.PLANNER[::-1] in app.controller.options
+    before = app.picture.value
+    app.controller.value = "planner"
+    assert "The planner searches" in app.notice.value or "planner" in app.policies
+    search = app.search
+    search.join(120)
+    assert app.picture.value != before and app.result.label == "Planner" and app.notice.value == ""
+    app.controller.value = "random"
+    app.controller.value = "planner"
+    assert app.search is search
+    app.sliders["battery_capacity"].value = 9.0
+    assert "Planned for the default setting" in app.notice.value
+    assert app.snippet.value.count("cpo_maddpg:") == 1
+
+
+def test_a_plan_suits_any_number_of_devices_and_keeps_the_limit(small):
+    found = explorer.find_plan(small)
+    state = explorer.state_of(small.game, "planner")
+    measures = explorer.compute(small, state, {"planner": found}).measures
+    assert measures["energy"] <= 1.05 * 0.05 * small.game.battery_capacity
+    assert measures["reward"] > explorer.compute(small, replace(state, controller="random"), {}).measures["reward"]
+    assert np.isfinite(explorer.compute(small, replace(state, devices=9), {"planner": found}).measures["reward"])
+
+
+def test_alone_only_the_error_of_the_gain_decides(settings):
+    """Nobody else sends: secure for sure above p_e 10^(2 rho / 10), never below p_e (Eq. 12 without interference)."""
+    game = settings.game.changed(eavesdropper_power=0.5)
+    nothing = torch.zeros(4, 2, 20, 3)
+    power, gain, secure = explorer.secure_plane(game, nothing, nothing, nothing, 1)
+    assert secure.shape == (len(gain), len(power))
+    surely = 0.5 * 10.0 ** (2.0 * 0.1 * 10.0 / 10.0)
+    assert (secure[:, power < 0.5] == 0).all() and (secure[:, power > surely] == 1).all()
+    between = secure[:, (power > 0.5) & (power < surely)]
+    assert 0 < between.mean() < 1
+    # In dB the own gain cancels; with a linear error it does not.
+    assert (secure == secure[:1]).all()
+    _, _, linear = explorer.secure_plane(game.changed(gain_error="linear"), nothing, nothing, nothing, 1)
+    assert not (linear == linear[:1]).all()
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        {"access": "orthogonal"},
+        {"eavesdropper_gain": "independent"},
+        {"listening_power": "user"},
+        {"gain_error": "linear"},
+    ],
+)
+def test_every_reading_has_a_plane(settings, default, reading):
+    game = settings.game.changed(**reading)
+    changed = settings.model_copy(update={"game": game})
+    secure = explorer.compute(changed, replace(default, controller="ask"), {}).secure
+    assert np.isfinite(secure).all() and secure.min() >= 0 and secure.max() <= 1
+    if "listening_power" in reading:
+        assert secure.max() < 0.5
+
+
+# -- the picture -------------------------------------------------------------------------------------------
+
+
+def texts(figure):
+    return " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+
+
+def test_the_picture_shows_numbers_and_the_papers_points(settings, default, policies, root):
+    reported = explorer.read_reported(root)
+    assert reported[("attacker_strong", "sor")] == 0.7412 and reported[("users_50", "reward")] == 1.13
+    result = explorer.compute(settings, default, policies)
+    figure = explorer.draw(result, reported)
+    assert isinstance(figure, Figure) and len(figure.axes) == 7
+    shown = texts(figure)
+    assert f"reward {result.measures['reward']:.2f}" in shown and "paper's reward 1.27" in shown
+    assert "threshold 2.40 J" in shown and "C_limit 0.400 J" in shown
+    elsewhere = explorer.compute(settings, replace(default, gain_db=(5.0, 9.0)), policies)
+    assert "paper's reward" not in texts(explorer.draw(elsewhere, reported))
+
+
+def test_a_figure_can_be_filled_again_and_again(settings, default):
+    figure = explorer.canvas()
+    states = [replace(default, controller=name) for name in ("ask", "local", "random", "ask")]
+    pictures = [explorer.png(explorer.draw(explorer.compute(settings, s, {}), None, figure)) for s in states]
+    assert pictures[0] == pictures[3]
+    assert len({*pictures}) == 3
+    assert Image.open(io.BytesIO(pictures[0])).size == (1260, 640)
+
+
+def test_where_nobody_asks_the_panels_say_so(settings, default):
+    figure = explorer.draw(explorer.compute(settings, replace(default, controller="local"), {}))
+    assert texts(figure).count("nobody asks to offload") == 2
+
+
+# -- what can be rebuilt -----------------------------------------------------------------------------------
+
+
+def merged(root, added):
+    """params.yaml with the lines of a snippet under the sections that are there."""
+    data = YAML(typ="safe", pure=True).load((root / "params.yaml").read_text())
+    new = YAML(typ="safe", pure=True).load(added)
+    data["scenarios"] |= new.get("scenarios", {})
+    for algorithm, names in new["cells"].items():
+        data["cells"][algorithm] = [*data["cells"][algorithm], *names]
+    data["policies"] = [*data["policies"], *new.get("policies", [])]
+    return config.parse(config.Config, data)
+
+
+def test_the_snippet_rebuilds_the_state(root, settings, default):
+    state = replace(default, gain_db=(6.5, 12.0), battery_capacity=9.5, harvest_fraction=0.07, devices=24)
+    state = replace(state, cost_limit_fraction=0.06)
+    added = explorer.snippet(settings, state, "matd3")
+    changed = merged(root, added)
+    assert changed.scenario("explored") == explorer.game_of(settings, state)
+    assert changed.cells["matd3"][-1] == "explored" and changed.policies[-1] == "explored"
+    # Explored again, it is a scenario like any other; another state then gets another name.
+    assert "Nothing to add" in explorer.snippet(changed, state, "matd3")
+    assert "explored_2:" in explorer.snippet(changed, replace(state, devices=25), "matd3")
+
+
+def test_the_snippet_of_a_known_setting_adds_no_scenario(root, settings, default):
+    assert explorer.snippet(settings, default, "cpo_maddpg").startswith("# Nothing to add")
+    added = explorer.snippet(settings, replace(default, gain_db=(4.0, 14.0)), "mappo")
+    assert "scenarios" not in added
+    assert merged(root, added).cells["mappo"][-1] == "attacker_strong"
+    assert "policies" not in explorer.snippet(settings, replace(default, devices=7), "random")
+
+
+# -- a little training -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_writing(monkeypatch):
+    def refuse(path, content):
+        raise AssertionError(f"{path} was to be written")
+
+    monkeypatch.setattr(results, "write_atomically", refuse)
+
+
+@pytest.mark.parametrize("algorithm", explorer.LEARNERS)
+def test_a_live_training_ends_with_a_policy_and_writes_nothing(small, algorithm, no_writing):
+    state = replace(explorer.state_of(small.game, "random"), gain_db=(6.0, 12.0))
+    reports = []
+    training = explorer.LiveTraining(small, state, algorithm, 12, lambda: reports.append(training.status))
+    training.start()
+    training.wait(60)
+    assert training.status == "done" and training.problem == ""
+    assert [point[0] for point in training.curve] == [0, 4, 8, 12]
+    assert reports[-1] == "done" and len(reports) >= 2
+    result = explorer.compute(small, replace(state, controller="live"), {"live": training.policy})
+    assert result.notices == () and result.label.startswith("Trained here")
+    assert len(explorer.draw_live(training, 0.4).axes) == 3
+
+
+def test_a_live_training_stops_after_the_round_under_way(small, no_writing):
+    training = explorer.LiveTraining(small, explorer.state_of(small.game, "random"), "maddpg", 4000)
+    training.report = training.stop
+    training.start()
+    training.wait(60)
+    assert training.status == "stopped" and training.policy is not None
+    assert training.curve[-1][0] < 100
+
+
+def test_a_live_training_that_fails_says_why(small, monkeypatch):
+    def broken(*arguments):
+        raise RuntimeError("reward is not finite\nat update 3")
+
+    monkeypatch.setattr(explorer, "Training", broken)
+    training = explorer.LiveTraining(small, explorer.state_of(small.game, "random"), "maddpg", 12)
+    training.start()
+    training.wait(60)
+    assert (training.status, training.problem, training.policy) == ("failed", "reward is not finite", None)
+
+
+# -- the controls ------------------------------------------------------------------------------------------
+
+
+def test_every_control_moves_the_picture_and_the_numbers(app):
+    moves = {
+        "gain_db": (6.0, 12.0), "battery_capacity": 11.0, "harvest_fraction": 0.02, "devices": 12,
+        "cost_limit_fraction": 0.1,
+    }  # fmt: skip
+    for key, value in moves.items():
+        before, numbers = app.picture.value, app.numbers.value
+        app.sliders[key].value = value
+        assert getattr(app.result.state, key) == value
+        assert app.picture.value != before and app.numbers.value != numbers
+    for control, value in ((app.controller, "ask"), (app.episodes, 7)):
+        before = app.picture.value
+        control.value = value
+        assert app.picture.value != before
+    assert app.drawn == 8
+    assert "Everyone asks, random power: g 6 to 12 dB, B_max 11 J" in app.footer.value
+
+
+def test_the_hints_name_the_papers_points_and_the_training(app):
+    assert "paper 8, 9, 10, 11; trained on 8" in app.hints["battery_capacity"].value
+    assert "trained on 8 to 10" in app.hints["gain_db"].value and "trained on 20" in app.hints["devices"].value
+    app.sliders["battery_capacity"].value = 12.0
+    assert "Outside its training: B_max = 12 J" in app.notice.value
+    app.controller.value = "random"
+    assert app.notice.value == "" and "trained" not in app.hints["battery_capacity"].value
+
+
+def test_impossible_input_is_answered_beside_its_control_or_cannot_be_entered(app):
+    before = app.picture.value
+    app.sliders["gain_db"].value = (-3.0, -1.0)
+    assert 'class="mx-error">game.gain_db = [-3.0, -1.0]' in app.hints["gain_db"].value
+    assert "mx-error" not in app.hints["devices"].value
+    assert app.picture.value == before and "last state that can be played" in app.footer.value
+    app._start(None)
+    assert "game.gain_db" in app.live_text.value and app.training is None
+    app.sliders["gain_db"].value = (8.0, 10.0)
+    assert "mx-error" not in app.hints["gain_db"].value
+    app.sliders["devices"].value = 0
+    app.sliders["battery_capacity"].value = -5.0
+    assert (app.state.devices, app.state.battery_capacity) == (1, 1.0)
+
+
+def test_a_problem_that_is_no_controls_own_is_told_as_well(app, monkeypatch):
+    def fail(*arguments):
+        raise config.ConfigError("game.chunks = 0: at least 1")
+
+    monkeypatch.setattr(explorer, "compute", fail)
+    app.sliders["devices"].value = 21
+    assert "mx-error" in app.notice.value and "game.chunks = 0" in app.notice.value
+
+
+def test_the_papers_points_set_all_sliders_in_one_drawing(app):
+    app.sliders["devices"].value = 30
+    drawn = app.drawn
+    app.points.value = "attacker_strong"
+    assert app.drawn == drawn + 1
+    assert app.result.point == "attacker_strong" and app.state.gain_db == (4.0, 14.0) and app.state.devices == 20
+    assert app.points.value == ""
+    assert "paper 1.030" in app.numbers.value
+
+
+def test_the_snippet_follows_the_state(app):
+    assert app.snippet.value.startswith("# Nothing to add")
+    app.sliders["battery_capacity"].value = 9.5
+    assert "  explored: {battery_capacity: 9.5}\ncells:\n  maddpg:\n    - explored\n" in app.snippet.value
+    assert "battery_capacity: 9.5" in app.copy.value and "clipboard" in app.copy.value
+    app.controller.value = "local"
+    assert "  cpo_maddpg:\n" in app.snippet.value
+
+
+def test_a_burst_of_changes_draws_the_last_state_once(app):
+    async def burst():
+        for capacity in np.arange(8.5, 15.5, 0.5):
+            app.sliders["battery_capacity"].value = float(capacity)
+        await asyncio.sleep(0.5)
+
+    drawn = app.drawn
+    asyncio.run(burst())
+    assert app.drawn == drawn + 1 and app.result.state.battery_capacity == 15.0
+
+
+def test_changes_from_several_threads_end_with_the_last_state(app):
+    def change(key, values):
+        for value in values:
+            app.sliders[key].value = value
+
+    threads = [
+        threading.Thread(target=change, args=("battery_capacity", [9.0, 10.0, 11.0])),
+        threading.Thread(target=change, args=("devices", [10, 11, 12])),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (app.result.state.battery_capacity, app.result.state.devices) == (11.0, 12)
+    assert "B_max 11 J" in app.footer.value and "N = 12" in app.footer.value
+
+
+def test_the_buttons_train_and_stop(small, bare, no_writing):
+    app = explorer.Explorer(small, bare)
+    app.length.value = 40
+    app.start.click()
+    assert app.start.disabled and not app.stop.disabled
+    first = app.training
+    app._start(None)
+    assert app.training is first
+    app.training.wait(120)
+    assert not app.start.disabled and app.stop.disabled
+    assert app.bar.value == 40 and bytes(app.live_picture.value).startswith(b"\x89PNG")
+    assert "now in the list" in app.live_text.value
+    assert ("Trained here: CPO-MADDPG, 40 episodes", "live") in app.controller.options
+    assert app.controller.value == "random"
+    app.length.value = 800
+    app.start.click()
+    app.stop.click()
+    app.training.wait(120)
+    assert "Stopped after" in app.live_text.value and app.stop.disabled
+    assert "live+" in [key for _, key in app.controller.options]
+
+
+def test_a_failed_training_is_told(app, monkeypatch):
+    def broken(*arguments):
+        raise RuntimeError("reward is not finite")
+
+    monkeypatch.setattr(explorer, "Training", broken)
+    app.start.click()
+    app.training.wait(60)
+    assert "mx-error" in app.live_text.value and "reward is not finite" in app.live_text.value
+    assert not app.start.disabled
+
+
+def test_without_any_policy_the_controls_remain(settings, bare):
+    app = explorer.Explorer(settings, bare)
+    assert app.controller.value == "random" and app.picture.value
+
+
+def test_what_a_notebook_keeps_of_it_is_one_line(app):
+    bundle = app._repr_mimebundle_()
+    assert bundle["text/plain"].startswith("The explorer needs a running kernel")
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_only_the_explorer_knows_widgets():
+    users = {module for module, names in graph().items() if any(n.split(".")[0] == "ipywidgets" for n in names)}
+    assert users == {"mecpaper.explorer"}

@@ -1,0 +1,232 @@
+"""The site: its sources say what the registries say, and every link, anchor, picture and file of its pages is there."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from mecpaper.site import books, build, code
+from mecpaper.site import text as markdown
+from mecpaper.site.pages import Edition
+
+pytest.importorskip("sphinx", reason="the extra `site` is not installed: make site")
+
+
+class Page(HTMLParser):
+    """What a page defines and what it asks for."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.files: list[str] = []
+        self.without_text: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.anchors |= {given[name] for name in ("id", "name") if given.get(name)}
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        for name in ("src", "href"):
+            if tag in ("img", "script", "link", "iframe", "source") and name in given:
+                self.files.append(given[name])
+        # A name of a file or of its folder is no description.
+        if tag == "img" and (len(given.get("alt") or "") < 15 or re.search(r"\.(png|svg)$|_images", given["alt"])):
+            self.without_text.append(f"{given.get('src')}: {given.get('alt')!r}")
+
+
+@pytest.fixture(scope="module")
+def edition(root) -> Edition:
+    return Edition(root)
+
+
+@pytest.fixture(scope="module")
+def pages(root) -> dict[Path, Page]:
+    assert build.build(root) == 0
+    found = sorted((root / build.SITE).rglob("*.html"))
+    return {path: Page(path) for path in found if "_static" not in path.parts}
+
+
+# -- the built pages
+
+
+@pytest.mark.slow
+def test_there_is_a_page_for_everything(root, pages, edition):
+    names = {path.relative_to(root / build.SITE).as_posix() for path in pages}
+    wanted = {"index", "claims", "notation", "deviations", "equations/index", "search"}
+    wanted |= {f"equations/eq{number:02d}" for number in range(1, 57)}
+    wanted |= {f"notebooks/{path.stem}" for path in (root / "notebooks").glob("*.ipynb")}
+    wanted |= {f"figures/{name}" for name in edition.figures} | {f"tables/{name}" for name in edition.tables}
+    assert {f"{name}.html" for name in wanted} <= names
+
+
+@pytest.mark.slow
+def test_every_link_leads_somewhere(pages):
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme in ("http", "https", "mailto"):
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if not target.is_file():
+                broken.append(f"{path.name}: {link}")
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+                broken.append(f"{path.name}: {link} has no such anchor")
+    assert broken == []
+
+
+@pytest.mark.slow
+def test_every_page_brings_what_it_needs_from_the_disk(pages):
+    missing = [
+        f"{path.name}: {name}"
+        for path, page in pages.items()
+        for name in page.files
+        if not name.startswith(("data:", "#"))
+        and (
+            urlsplit(name).scheme or urlsplit(name).netloc or not (path.parent / unquote(urlsplit(name).path)).exists()
+        )
+    ]
+    assert missing == []
+
+
+@pytest.mark.slow
+def test_style_sheets_ask_nothing_of_the_network(root, pages):
+    asked = [
+        f"{path.name}: {found}"
+        for path in (root / build.SITE / "_static").rglob("*.css")
+        for found in re.findall(r"url\(\s*['\"]?(?:https?:)?//[^)]*\)|@import[^;]*//[^;]*;", path.read_text("utf-8"))
+    ]
+    assert asked == []
+
+
+@pytest.mark.slow
+def test_every_picture_has_a_text(pages):
+    assert [f"{path.name}: {text}" for path, page in pages.items() for text in page.without_text] == []
+
+
+@pytest.mark.slow
+def test_from_a_figure_one_click_leads_to_claim_cell_and_function(root, pages, edition):
+    for work in edition.figures.values():
+        links = pages[root / build.SITE / "figures" / f"{work.name}.html"].links
+        assert any(link.startswith(f"../notebooks/{work.notebook}.html#cell-") for link in links), work.name
+        assert any(re.match(r"\.\./source/mecpaper\.(figures|diagrams)\.html#code-", link) for link in links), work.name
+        for claim in edition.about(work):
+            assert f"../claims.html#claim-{claim['id']}" in links, (work.name, claim["id"])
+
+
+@pytest.mark.slow
+def test_an_equation_links_its_code_its_tests_and_its_notebook(root, pages, edition):
+    for row in edition.equations:
+        links = pages[root / build.SITE / "equations" / f"eq{int(row['equation']):02d}.html"].links
+        inner = [link for link in links if "#" in link]
+        assert not row["function"] or any("source/mecpaper" in link for link in inner), row["equation"]
+        tests = [link for link in inner if re.match(r"\.\./source/tests\.", link)]
+        assert len(tests) >= len(markdown.several(row["test"])), row["equation"]
+        assert any(link.startswith("../notebooks/") for link in inner), row["equation"]
+
+
+# -- the sources
+
+
+def test_every_equation_has_a_formula(edition):
+    for row in edition.equations:
+        formula, _ = edition.formula(row)
+        assert "=" in formula or re.search(r"\\(in|sim|le|leftarrow|text|max)|>", formula), row["equation"]
+        assert formula.count("{") == formula.count("}"), row["equation"]
+
+
+def test_every_picture_of_a_notebook_has_a_written_text(edition):
+    missing = []
+    for notebook in edition.notebooks.values():
+        for place, cell in enumerate(notebook.node.cells):
+            outputs = cell.get("outputs", [])
+            if any(kind in output.get("data", {}) for output in outputs for kind in books.PICTURES):
+                key = notebook.stem, notebook.heading_above(place)
+                missing += [key] if key not in edition.alternatives else []
+    for work in edition.figures.values():
+        key = work.notebook, edition.notebooks[work.notebook].heading_above(work.cell)
+        missing += [key] if key not in edition.alternatives else []
+    assert missing == []
+    for stem, heading in edition.alternatives:
+        assert edition.notebooks[stem].heading_label(heading), f"{stem} has no heading {heading}"
+
+
+def test_every_figure_and_table_knows_where_it_comes_from(root, edition):
+    drawn = {path.stem for path in (root / "figures").glob("*.png")}
+    assert drawn == set(edition.figures)
+    assert {path.stem for path in (root / "figures").glob("*.csv")} - {"claims"} == set(edition.tables)
+    for work in [*edition.figures.values(), *edition.tables.values()]:
+        assert work.heading and work.functions, work.name
+
+
+def test_a_copy_of_a_notebook_shows_the_same_outputs(edition):
+    for notebook in edition.notebooks.values():
+        made = notebook.prepared(edition.alternatives, edition.linked)
+        code = [[cell for cell in node.cells if cell.cell_type == "code"] for node in (notebook.node, made)]
+        for before, after in zip(*code, strict=True):
+            assert (after.source, after.execution_count) == (before.source, before.execution_count)
+            assert len(after.outputs) == len(before.outputs)
+            for old, new in zip(before.outputs, after.outputs, strict=True):
+                changed = {"text/markdown", books.WIDGET}
+                assert {k: v for k, v in old.get("data", {}).items() if k not in changed} == {
+                    k: v for k, v in new.get("data", {}).items() if k not in changed
+                }
+
+
+def test_verdicts_appear_with_their_effect_and_where_they_are_shown(root):
+    edition = Edition(root)
+    row = {"verdict": "contradicted", "effect": "0.1234", "lower": "-1.0", "upper": "", "seeds": "5", "scale": "demo"}
+    row |= {"decided_on": "reward above lmaddpg", "reason": "reward above lmaddpg: no"}
+    edition.verdicts = {"1": row}
+    chip = '<span class="verdict verdict-contradicted">'
+    landing, claims = edition.index(), edition.claims_page()
+    assert f"{chip}1 contradicted</span>" in landing and f"{chip}contradicted</span>" in landing
+    assert r"0.123 \[-1, none\]" in landing
+    assert "Reward above lmaddpg: no" in claims and "5 seeds" in claims
+    assert "(#nb-20-overall-comparison-figure-4)" in claims and "(#code-mecpaper-claims-highest-reward)" in claims
+    edition.verdicts = {}
+    assert "not decided yet" in edition.index()
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "found"),
+    [
+        ("Fig 4, §5.2.1", "Fig", {4}),
+        ("Figs 6, 9-12; Tables 3, 4", "Fig", {6, 9, 10, 11, 12}),
+        ("Figs 6, 9-12; Tables 3, 4", "Table", {3, 4}),
+        ("Section 3.2 vs Eq 13", "Eq", {13}),
+        ("Eq 44 vs Eq 45", "Eq", {44, 45}),
+        ("Section 5", "Eq", set()),
+    ],
+)
+def test_numbers_of_a_place(text, word, found):
+    assert markdown.numbers(text, word) == found
+
+
+def test_a_block_with_several_equations_is_split():
+    block = r"a = b \quad (3) \qquad" + "\n" + r"c = (1 - d) \quad (6)"
+    assert books.split_equations(block) == [([3], "a = b"), ([6], "c = (1 - d)")]
+    assert books.split_equations(r"\max J \quad (37, 38)") == [([37, 38], r"\max J")]
+
+
+def test_mentions_become_links_in_prose_only():
+    text = "# Eq. 3\n\nBy Eq. 3 and D1, not D99; `D1`, $D1$, [D1](x)."
+    linked = markdown.cross_reference(text, {"D1"})
+    assert linked == "# Eq. 3\n\nBy [Eq. 3](#eq-3) and [D1](#d1), not D99; `D1`, $D1$, [D1](x)."
+
+
+def test_a_section_of_a_notebook_is_linked_by_its_label(edition):
+    text = "[20](20_overall_comparison.ipynb#Figure-4), [x](notebooks/20_overall_comparison.ipynb#Gone)"
+    assert edition.linked(text) == "[20](#nb-20-overall-comparison-figure-4), [x](#all-notebooks)"
+
+
+def test_the_outline_of_a_module_covers_it():
+    source = '"""Doc."""\n\nX = 1\n\n\n@property\ndef f():\n    pass\n\n\n'
+    source += "class C:\n    a = 1\n\n    def m(self):\n        pass\n"
+    found = [(piece.name, piece.first, piece.last) for piece in code.outline(source)]
+    assert found == [("", 1, 3), ("f", 6, 8), ("C", 11, 12), ("C.m", 14, 15)]

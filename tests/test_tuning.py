@@ -1,0 +1,47 @@
+"""The search that every learner gets alike: the rule that picks the winner, and rows that are kept."""
+
+import pandas as pd
+import pytest
+
+from mecpaper import tuning
+from mecpaper.config import Config, parse
+
+
+def trials(**means):
+    rows = [
+        {"algorithm": algorithm, "candidate": name, "reward": reward + off, "energy": energy, "cost_limit": 0.4}
+        for algorithm in ("cpo_maddpg", "maddpg")
+        for name, (reward, energy) in means.items()
+        for off in (-0.01, 0.01)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_best_reward_wins_and_a_constrained_learner_must_hold_the_limit():
+    table = trials(base=(1.0, 0.39), greedy=(1.3, 0.5), good=(1.1, 0.405))
+    assert tuning.choose(table, "maddpg", 0.02) == "greedy"
+    assert tuning.choose(table, "cpo_maddpg", 0.02) == "good"
+    assert tuning.choose(table, "cpo_maddpg", 0.0) == "base"
+    assert tuning.choose(trials(base=(1.0, 0.5), other=(1.2, 0.6)), "cpo_maddpg", 0.02) == "base"
+
+
+@pytest.fixture()
+def tiny(small):
+    data = small.model_dump()
+    data["run"] |= {"episodes": 4, "curve_every": 4}
+    data["tuning"] |= {"seeds": [5], "slots_per_update": 2}
+    data["tuning"]["off_policy"] = {"base": {}, "slow": {"learning": {"actor_learning_rate": 1e-5}}}
+    data["tuning"]["mappo"] = {"base": {}}
+    return parse(Config, data)
+
+
+def test_every_candidate_is_trained_once_and_kept(tiny, tmp_path, monkeypatch):
+    first = tuning.search(tiny, tmp_path)
+    assert len(first) == 4 * 2 + 1
+    assert set(first["seed"]) == {5}
+    # Nothing is trained a second time, and an algorithm's own settings do not reach the search.
+    monkeypatch.setattr(tuning, "trial", None)
+    data = tiny.model_dump()
+    data["maddpg"]["learning"] = {"actor_learning_rate": 1e-4}
+    again = tuning.search(parse(Config, data), tmp_path)
+    assert again["reward"].round(4).tolist() == first["reward"].round(4).tolist()
