@@ -59,7 +59,10 @@ def page(summary: pd.DataFrame, planner: pd.DataFrame, verdicts: pd.DataFrame, r
     again = again[(again["reading"] != "default") & (again["verdict"] != "untestable")]
     changed = again[again["verdict"] != again["verdict_default"]]
     shown = verdicts.assign(
-        effect=[f"{row.effect:.3g} [{row.lower:.3g}, {row.upper:.3g}]" for row in verdicts.itertuples()],
+        effect=[
+            "no runs" if pd.isna(row.effect) else f"{row.effect:.3g} [{row.lower:.3g}, {row.upper:.3g}]"
+            for row in verdicts.itertuples()
+        ],
         claim=[f"[{row.claim}](notebooks/{row.evidence})" for row in verdicts.itertuples()],
     )
     lines = [
@@ -78,7 +81,9 @@ def page(summary: pd.DataFrame, planner: pd.DataFrame, verdicts: pd.DataFrame, r
         to_markdown(shown[["id", "place", "claim", "verdict", "effect"]]),
         "",
         f"Under {again['reading'].nunique()} other readings of the text, {len(changed)} of {len(again)} verdicts on "
-        "the headline claims change (notebook 51).",
+        "the headline claims change (notebook 51)."
+        if len(again)
+        else "The headline claims have not been decided again under other readings of the text at this scale.",
         "",
     ]
     return "\n".join(lines)
