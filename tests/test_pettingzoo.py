@@ -72,7 +72,7 @@ def test_a_device_sees_its_scaled_gains_battery_and_harvest_and_no_constant(game
         assert seen[name] == 0.0 and raw[name] > 0.0
     assert seen["battery"] == 1.0  # full, between 0 and 8 J
     assert seen["gain_db_2"] == pytest.approx(raw["gain_db_2"] - 9.0)  # 8 to 10 dB
-    assert seen["harvest"] == pytest.approx((raw["harvest"] - 0.4) / 0.4)  # 0 to 0.8 J
+    assert seen["harvest"] == pytest.approx((raw["harvest"] - 0.8) / 0.8)  # 0 to 1.6 J
 
 
 def test_the_numbers_are_the_games(game):
