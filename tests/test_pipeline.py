@@ -43,9 +43,9 @@ def test_everything_is_made(built):
     for name in ("table1", "table2", "table3", "table4", "overall", "claims"):
         assert (built / "figures" / f"{name}.csv").exists() and (built / "figures" / f"{name}.tex").exists()
     verdicts = pd.read_csv(built / "data" / "runs" / "verdicts.csv")
-    # Two seeds, or four battery capacities for the time, decide nothing but what is exactly so in every run.
+    # Two seeds decide nothing; what all runs bear on together (claim 33) and timings (claim 34) have more values.
     assert len(verdicts) == 39
-    assert (verdicts.loc[verdicts["seeds"] < 4, "verdict"] == "unresolved").all()
+    assert not verdicts.loc[verdicts["seeds"] < 5, "verdict"].isin(["reproduced", "contradicted"]).any()
     summary = pd.read_csv(built / "data" / "runs" / "summary.csv")
     assert list(summary.columns) == list(results.SUMMARY_COLUMNS)
     assert set(summary["scale"]) == {"smoke"}
@@ -88,7 +88,7 @@ def test_the_switch_is_one_line(root):
 
 
 def test_a_scale_that_does_not_exist_is_refused_before_anything_starts(root, tmp_path):
-    with pytest.raises(ConfigError, match=r"scale = 'huge': one of smoke, demo, paper"):
+    with pytest.raises(ConfigError, match=r"scale = 'huge': one of smoke, demo, study, paper"):
         rebuild.prepare(root, tmp_path / "x", "huge")
     assert not (tmp_path / "x").exists()
 
