@@ -7,20 +7,62 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import YAMLError
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-PerDevice = Positive | list[Positive]
+# The ranges go far beyond any real system, and no further than single precision carries what is computed from them.
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Discount = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, le=1e3)]
+Factor = Annotated[float, Field(gt=0, le=1e3)]
+Small = Annotated[float, Field(ge=1e-12, le=1)]
+FrameRate = Annotated[float, Field(ge=1e-2, le=1e3)]
+Resolution = Annotated[float, Field(ge=1, le=1e5)]
+Power = Annotated[float, Field(ge=1e-6, le=1e3)]
+Frequency = Annotated[float, Field(ge=1e3, le=1e15)]
+EnergyCoefficient = Annotated[float, Field(ge=1e-33, le=1e-15)]
+Energy = Annotated[float, Field(ge=1e-6, le=1e6)]
+Deviation = Annotated[float, Field(ge=1e-4, le=1e2)]
+Gain = Annotated[float, Field(ge=-200, le=60)]
+Noise = Annotated[float, Field(ge=1e-15, le=1e6)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Size = Annotated[int, Field(ge=1, le=100_000)]
+Few = Annotated[int, Field(ge=1, le=1_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Name = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=100)]
+
+LONGEST, MOST = 1e6, 1e6
+"""What a chunk, one second of video, may take at worst: seconds and joules."""
+
+ONE, EACH = "<one>", "<each>"
+"""Tags of the two forms of a device constant; pydantic puts them into the place of an error."""
+
+
+def _device_constant(kind: Any) -> Any:
+    """One number, or one per device."""
+    forms = Annotated[kind, Tag(ONE)] | Annotated[list[kind], Tag(EACH)]
+    return Annotated[forms, Discriminator(lambda value: EACH if isinstance(value, list) else ONE)]
+
+
+def _distinct(values: list) -> list:
+    for value in values:
+        if values.count(value) > 1:
+            raise PydanticCustomError("repeated", "each once, {value} is repeated", {"value": repr(value)})
+    return values
+
+
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)]
+Names = Annotated[list[str], AfterValidator(_distinct)]
 
 
 class ConfigError(ValueError):
@@ -30,7 +72,7 @@ class ConfigError(ValueError):
 class Section(BaseModel):
     """A section of params.yaml: immutable, no unknown keys, no silent conversions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def _ordered(section: Section, *keys: str) -> None:
@@ -53,43 +95,50 @@ class Readings(Section):
 
 
 class GameConfig(Section):
-    """Constants of the system model, Eq. 1-36. A `PerDevice` value is one number or one per device."""
+    """Constants of the system model, Eq. 1-36. A `_device_constant` is one number or one per device."""
 
     devices: Annotated[int, Field(ge=1, le=10_000)]
     chunks: Annotated[int, Field(ge=1, le=1_000)]
     slots: Annotated[int, Field(ge=1, le=100_000)]
-    frame_rate: Annotated[list[Positive], Field(min_length=2, max_length=2)]
-    resolution: Annotated[list[Positive], Field(min_length=2, max_length=2)]
-    transmit_power: Annotated[list[PerDevice], Field(min_length=2, max_length=2)]
-    cpu_frequency: Annotated[list[PerDevice], Field(min_length=2, max_length=2)]
-    bits_per_pixel: Positive
-    cycles_per_bit: Positive
-    energy_coefficient: PerDevice
-    server_frequency: Positive
-    bandwidth: Positive
-    noise_power: Positive
-    eavesdropper_noise_power: Positive
-    eavesdropper_power: NotNegative
-    gain_db: Annotated[list[Finite], Field(min_length=2, max_length=2)]
-    gain_error_fraction: NotNegative
-    accuracy_ceiling: Finite
-    accuracy_drop: Finite
-    accuracy_scale: Positive
+    frame_rate: Annotated[list[FrameRate], Field(min_length=2, max_length=2)]
+    resolution: Annotated[list[Resolution], Field(min_length=2, max_length=2)]
+    transmit_power: Annotated[list[_device_constant(Power)], Field(min_length=2, max_length=2)]
+    cpu_frequency: Annotated[list[_device_constant(Frequency)], Field(min_length=2, max_length=2)]
+    bits_per_pixel: Annotated[float, Field(ge=1e-3, le=1e3)]
+    cycles_per_bit: Annotated[float, Field(ge=1e-3, le=1e9)]
+    energy_coefficient: _device_constant(EnergyCoefficient)
+    server_frequency: Frequency
+    bandwidth: Annotated[float, Field(ge=1, le=1e12)]
+    noise_power: Noise
+    eavesdropper_noise_power: Noise
+    eavesdropper_power: Annotated[float, Field(ge=0, le=1e3)]
+    gain_db: Annotated[list[Gain], Field(min_length=2, max_length=2)]
+    gain_error_fraction: Fraction
+    accuracy_ceiling: Annotated[float, Field(ge=-1e3, le=1e3)]
+    accuracy_drop: Annotated[float, Field(ge=-1e3, le=1e3)]
+    accuracy_scale: Annotated[float, Field(ge=1e-3, le=1e6)]
     quality_weights: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
     cost_weights: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
-    battery_capacity: PerDevice
+    battery_capacity: _device_constant(Energy)
     battery_threshold_fraction: Fraction
     harvest_fraction: Fraction
-    insecure_request_cost: NotNegative
-    cost_limit_fraction: Annotated[float, Field(gt=0, le=1)]
+    insecure_request_cost: Annotated[float, Field(ge=0, le=1e6)]
+    cost_limit_fraction: Share
     readings: Readings
 
     @model_validator(mode="after")
     def _consistent(self) -> GameConfig:
+        for key in ("transmit_power", "cpu_frequency", "energy_coefficient", "battery_capacity"):
+            value = getattr(self, key)
+            for entry in value if key in ("transmit_power", "cpu_frequency") else [value]:
+                if isinstance(entry, list) and len(entry) != self.devices:
+                    raise ValueError(
+                        f"{key} = {_shown(value)}: has a list of {len(entry)}; one number, or {self.devices} (devices)"
+                    )
         _ordered(self, "frame_rate", "resolution", "gain_db")
         for key in ("transmit_power", "cpu_frequency"):
             least, greatest = (self.per_device(value) for value in getattr(self, key))
-            for device, (low, high) in enumerate(zip(least, greatest, strict=False)):
+            for device, (low, high) in enumerate(zip(least, greatest, strict=True)):
                 if low > high:
                     raise ValueError(
                         f"{key} of device {device} = [{low}, {high}]: the first must not exceed the second"
@@ -99,18 +148,40 @@ class GameConfig(Section):
                 raise ValueError(f"{key} = {getattr(self, key)}: the two must sum to 1")
         if self.readings.gain_error == "decibel" and self.gain_error_fraction > 0 and self.gain_db[1] < 0:
             raise ValueError(f"gain_db = {self.gain_db}: the greatest must not be negative, rho is a share of it (D7)")
-        for key in ("transmit_power", "cpu_frequency", "energy_coefficient", "battery_capacity"):
-            value = getattr(self, key)
-            for entry in value if key in ("transmit_power", "cpu_frequency") else [value]:
-                if isinstance(entry, list) and len(entry) != self.devices:
-                    raise ValueError(f"{key} has a list of {len(entry)}: one number, or {self.devices} (devices)")
+        for key, value, what, limit in self._worst():
+            if value > limit:
+                shown = _shown(getattr(self, key))
+                raise ValueError(f"{key} = {shown}: a chunk may take {value:.3g} {what}, allowed are {limit:g}")
         return self
+
+    def _worst(self) -> list[tuple[str, float, str, float]]:
+        """What the largest chunk takes where it takes most: the constant that counts, a number, of what, the limit."""
+        (least_power, power), (least_frequency, frequency) = (
+            [pick(self.per_device(value)) for pick, value in zip((min, max), pair, strict=True)]
+            for pair in (self.transmit_power, self.cpu_frequency)
+        )
+        least_gain, gain = (10.0 ** (value / 10.0) for value in self.gain_db)
+        size = self.bits_per_pixel * self.frame_rate[1] * self.resolution[1] ** 2
+        work = size * self.cycles_per_bit
+        if self.readings.access == "orthogonal":
+            bandwidth, noise = self.bandwidth / self.devices, self.noise_power
+        else:
+            bandwidth, noise = self.bandwidth, self.noise_power + (self.devices - 1) * power * gain
+        upload = size * math.log(2.0) / (bandwidth * math.log1p(least_power * least_gain / noise))
+        coefficient = max(self.per_device(self.energy_coefficient))
+        return [
+            ("cycles_per_bit", work / least_frequency, "s to process locally", LONGEST),
+            ("server_frequency", work / self.server_frequency, "s to process at the server", LONGEST),
+            ("bandwidth", upload, "s to upload", LONGEST),
+            ("energy_coefficient", coefficient * frequency**2 * work, "J to process locally", MOST),
+            ("transmit_power", power * upload, "J to upload", MOST),
+        ]
 
     def per_device(self, value: float | list[float]) -> list[float]:
         """The value of a device constant for each device."""
         return list(value) if isinstance(value, list) else [value] * self.devices
 
-    def changed(self, **changes: Any) -> GameConfig:
+    def changed(self, /, **changes: Any) -> GameConfig:
         """This game with some constants changed, checked again; a reading is named by its own key.
 
         Raises ConfigError naming the key, the value and what is allowed.
@@ -129,22 +200,22 @@ class GameConfig(Section):
 class LearningConfig(Section):
     """What all learners share; an algorithm's own section may change it under the key `learning`."""
 
-    hidden: Annotated[list[Count], Field(min_length=3, max_length=3)]
-    actor_learning_rate: Positive
-    critic_learning_rate: Positive
-    gradient_norm: Positive
-    reward_discount: Annotated[float, Field(ge=0, lt=1)]
-    polyak: Annotated[float, Field(gt=0, le=1)]
-    batch: Count
+    hidden: Annotated[list[Size], Field(min_length=3, max_length=3)]
+    actor_learning_rate: Share
+    critic_learning_rate: Share
+    gradient_norm: Factor
+    reward_discount: Discount
+    polyak: Share
+    batch: Size
     buffer: Count
-    reward_scale: Positive
-    saturation_penalty: NotNegative
-    warmup_fraction: Annotated[float, Field(ge=0, lt=1)]
+    reward_scale: Factor
+    saturation_penalty: Weight
+    warmup_fraction: Discount
     warmup: Literal["policy", "uniform"]
-    noise: Annotated[list[NotNegative], Field(min_length=2, max_length=2)]
-    noise_correlation: Annotated[float, Field(ge=0, le=1)]
-    actor_output_start: Positive
-    output_start: Annotated[list[Finite], Field(min_length=5, max_length=5)]
+    noise: Annotated[list[Weight], Field(min_length=2, max_length=2)]
+    noise_correlation: Fraction
+    actor_output_start: Factor
+    output_start: Annotated[list[Annotated[float, Field(ge=-100, le=100)]], Field(min_length=5, max_length=5)]
     permute_chunks: bool
     actor: Literal["per_agent", "shared"]
     critic: Literal["pooled", "separate", "joint"]
@@ -166,8 +237,8 @@ class OwnConfig(Section):
 class MultiplierConfig(OwnConfig):
     """A Lagrange multiplier (Eq. 41)."""
 
-    multiplier_rate: NotNegative
-    multiplier_max: Positive
+    multiplier_rate: Weight
+    multiplier_max: Factor
     multipliers: Literal["team", "device"]
     multiplier_rule: Literal["formula", "text"]
     multiplier_step: Literal["slot", "episode"]
@@ -176,18 +247,18 @@ class MultiplierConfig(OwnConfig):
 class CPOMADDPGConfig(MultiplierConfig):
     """What CPO-MADDPG adds (Section 4.2)."""
 
-    multiplier_fixed: NotNegative | None
-    cost_discount: Annotated[float, Field(ge=0, lt=1)]
+    multiplier_fixed: Weight | None
+    cost_discount: Discount
     critic_heads: Literal["two_headed", "linear_heads", "multi_output", "separate"]
-    head_hidden: Count
+    head_hidden: Size
     gradient: Literal["paper", "lagrangian", "bounded"]
-    gradient_epsilon: Positive
+    gradient_epsilon: Small
     gated: bool
     replay: Literal["ca_per", "reward_per", "uniform"]
     priority_errors: Literal["normalised", "raw"]
-    priority_exponent: NotNegative
-    priority_epsilon: Positive
-    normalisation_delta: Positive
+    priority_exponent: Fraction
+    priority_epsilon: Small
+    normalisation_delta: Small
     importance_exponent: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
 
 
@@ -202,9 +273,9 @@ class MADDPGConfig(OwnConfig):
 class MATD3Config(OwnConfig):
     """What MATD3 adds (Section 5.1.5)."""
 
-    target_noise: NotNegative
-    target_noise_max: NotNegative
-    policy_delay: Count
+    target_noise: Weight
+    target_noise_max: Weight
+    policy_delay: Few
 
 
 class MAPPOConfig(OwnConfig):
@@ -212,15 +283,18 @@ class MAPPOConfig(OwnConfig):
 
     clip: Annotated[float, Field(gt=0, lt=1)]
     advantage_decay: Fraction
-    entropy: NotNegative
-    deviation: Positive
-    deviation_range: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    entropy: Weight
+    deviation: Deviation
+    deviation_range: Annotated[list[Deviation], Field(min_length=2, max_length=2)]
     minibatch: Count
-    epochs: Count
+    epochs: Few
 
     @model_validator(mode="after")
     def _consistent(self) -> MAPPOConfig:
         _ordered(self, "deviation_range")
+        least, greatest = self.deviation_range
+        if not least <= self.deviation <= greatest:
+            raise ValueError(f"deviation = {self.deviation}: within deviation_range = [{least}, {greatest}]")
         return self
 
 
@@ -242,7 +316,7 @@ OWN = {
 class ReducedConfig(Section):
     """What a scale spends on the scenarios marked `reduced`."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    seeds: Seeds
     slots_per_update: Count
 
 
@@ -251,18 +325,15 @@ class ScaleConfig(Section):
 
     scale: str
     reduced: ReducedConfig
-    planner_restarts: Count
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
-    episodes: Annotated[int, Field(ge=2)]
-    episodes_at_once: Count
+    planner_restarts: Few
+    seeds: Seeds
+    episodes: Annotated[int, Field(ge=2, le=1_000_000_000)]
+    episodes_at_once: Size
     slots_per_update: Count
     curve_every: Count
 
     @model_validator(mode="after")
     def _consistent(self) -> ScaleConfig:
-        repeated = sorted({seed for seed in self.seeds if self.seeds.count(seed) > 1})
-        if repeated:
-            raise ValueError(f"seeds = {self.seeds}: each seed once, {repeated[0]} is repeated")
         if self.curve_every % self.episodes_at_once:
             raise ValueError(
                 f"curve_every = {self.curve_every}: a multiple of episodes_at_once = {self.episodes_at_once}"
@@ -275,33 +346,33 @@ class ScaleConfig(Section):
 class EvaluationConfig(Section):
     """How a policy is measured, without exploration noise, on episodes it was not trained on."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-    curve_episodes: Count
-    final_episodes: Count
+    seed: Seed
+    curve_episodes: Size
+    final_episodes: Size
 
 
 class PlannerConfig(Section):
     """How hard the planner searches, and the sweep behind the choice of the default setting."""
 
     generations: Count
-    cycles_per_bit: Annotated[list[Positive], Field(min_length=1)]
+    cycles_per_bit: Annotated[list[Annotated[float, Field(ge=1e-3, le=1e9)]], Field(min_length=1)]
 
 
 class TuningConfig(Section):
     """The search that every learner gets alike: its seeds, and what each candidate changes in `learning` or its own."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    seeds: Seeds
     slots_per_update: Count
-    energy_margin: NotNegative
-    off_policy: dict[str, dict[str, Any]]
-    mappo: dict[str, dict[str, Any]]
+    energy_margin: Weight
+    off_policy: dict[Name, dict[str, Any]]
+    mappo: dict[Name, dict[str, Any]]
 
 
 class FigureConfig(Section):
     """How seeds become a line and a band."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    resamples: Count
+    resamples: Annotated[int, Field(ge=1, le=1_000_000)]
     smoothing: Count
 
 
@@ -309,7 +380,7 @@ class Config(Section):
     """The whole of params.yaml."""
 
     game: GameConfig
-    scenarios: dict[str, dict[str, Any]]
+    scenarios: dict[Name, dict[str, Any]]
     learning: LearningConfig
     cpo_maddpg: CPOMADDPGConfig
     lmaddpg: LMADDPGConfig
@@ -317,12 +388,12 @@ class Config(Section):
     matd3: MATD3Config
     mappo: MAPPOConfig
     random: RandomConfig
-    cells: dict[Literal["cpo_maddpg", "lmaddpg", "maddpg", "matd3", "mappo", "random"], list[str]]
-    policies: list[str]
+    cells: dict[Literal["cpo_maddpg", "lmaddpg", "maddpg", "matd3", "mappo", "random"], Names]
+    policies: Names
     evaluation: EvaluationConfig
     planner: PlannerConfig
     tuning: TuningConfig
-    scales: dict[Literal["smoke", "demo", "study", "paper"], ScaleConfig]
+    scales: Annotated[dict[Literal["smoke", "demo", "study", "paper"], ScaleConfig], Field(min_length=1)]
     run: ScaleConfig
     figures: FigureConfig
 
@@ -333,20 +404,51 @@ class Config(Section):
                 raise ValueError(f"scales.{name}.scale = {scale.scale!r}: allowed is {name!r}")
         if self.run.scale not in self.scales:
             raise ValueError(f"run.scale = {self.run.scale!r}: one of {', '.join(self.scales)}")
-        for name in self.scenarios:
-            try:
-                self.scenario(name)
-                for algorithm in OWN:
-                    self.learner(algorithm, name)
-            except ConfigError as error:
-                raise ValueError(f"scenarios.{name}.{str(error).removeprefix('game.')}") from None
+        if "default" not in self.scenarios:
+            raise ValueError("scenarios.default: required, but missing")
+        places: list[tuple[str, dict[str, Any]]] = [("", {})]
+        places += [(f"scenarios.{name}.", changes) for name, changes in self.scenarios.items()]
         for place, names in [*((f"cells.{a}", n) for a, n in self.cells.items()), ("policies", self.policies)]:
             for name in names:
                 try:
-                    self._changes(name)
+                    changes = self._changes(name)
                 except ConfigError:
                     raise ValueError(f"{place} names {name!r}: one of {', '.join(self.scenarios)}") from None
+                places += [(f"{place} names {name!r}: ", changes)] * ("+" in name)
+        for place, changes in places:
+            try:
+                self._check(changes)
+            except ConfigError as error:
+                raise ValueError(place + str(error).removeprefix("game." if place else "")) from None
+        for algorithm, candidates in self._searched():
+            for name, changes in getattr(self.tuning, candidates).items():
+                try:
+                    self._check({algorithm: {"learning": {}} | changes})
+                except ConfigError as error:
+                    reason = str(error).removeprefix(f"{algorithm}.")
+                    raise ValueError(f"tuning.{candidates}.{name}.{reason}") from None
+        for value in self.planner.cycles_per_bit:
+            try:
+                self.game.changed(cycles_per_bit=value)
+            except ConfigError as error:
+                raise ValueError(str(error).replace("game.", "planner.", 1)) from None
         return self
+
+    def _searched(self) -> list[tuple[str, str]]:
+        """Algorithm -> where under `tuning` its candidates stand."""
+        return [(name, "mappo" if name == "mappo" else "off_policy") for name in OWN if name != "random"]
+
+    def _check(self, changes: dict[str, Any]) -> None:
+        """Refuse changes, as a scenario has them, that make a section wrong. Raises ConfigError."""
+        self._game(changes)
+        if not isinstance(changes.get("reduced", False), bool):
+            raise ConfigError(f"reduced = {_shown(changes['reduced'])}: true or false")
+        for algorithm in OWN:
+            learning, _ = self._learner(algorithm, changes)
+            if learning.buffer < self.run.episodes_at_once:
+                raise ConfigError(
+                    f"learning.buffer = {learning.buffer}: at least run.episodes_at_once = {self.run.episodes_at_once}"
+                )
 
     def _changes(self, name: str) -> dict[str, Any]:
         """What a scenario changes; one joined by "+" has the changes of its parts, a later part's on top."""
@@ -366,8 +468,11 @@ class Config(Section):
 
     def scenario(self, name: str) -> GameConfig:
         """The game of a scenario. Raises ConfigError when there is none of that name."""
+        return self._game(self._changes(name))
+
+    def _game(self, changes: dict[str, Any]) -> GameConfig:
         other = ("learning", "reduced", *OWN)
-        return self.game.changed(**{k: v for k, v in self._changes(name).items() if k not in other})
+        return self.game.changed(**{k: v for k, v in changes.items() if k not in other})
 
     def learner(self, algorithm: str, name: str) -> tuple[LearningConfig, Any]:
         """Sections `learning` and the algorithm's own as they hold in a scenario.
@@ -375,11 +480,24 @@ class Config(Section):
         The scenario's changes under the algorithm's name come on top of the section; what the section and then the
         scenario say under `learning` on top of the shared one. Raises ConfigError as `scenario` does.
         """
-        changes = self._changes(name)
-        own_changes = changes.get(algorithm, {})
-        own = parse(OWN[algorithm], getattr(self, algorithm).model_dump() | own_changes, algorithm)
-        shared = self.learning.model_dump() | own.learning | changes.get("learning", {})
-        return parse(LearningConfig, shared, "learning"), own
+        return self._learner(algorithm, self._changes(name))
+
+    def _learner(self, algorithm: str, changes: dict[str, Any]) -> tuple[LearningConfig, Any]:
+        own = parse(OWN[algorithm], getattr(self, algorithm).model_dump() | _part(changes, algorithm), algorithm)
+        shared = self.learning.model_dump()
+        try:
+            return parse(LearningConfig, shared | own.learning | _part(changes, "learning"), "learning"), own
+        except ConfigError:
+            # Where the algorithm's own part alone is wrong, that is the place to name.
+            parse(LearningConfig, shared | own.learning, f"{algorithm}.learning")
+            raise
+
+
+def _part(changes: dict[str, Any], key: str) -> dict[str, Any]:
+    part = changes.get(key, {})
+    if not isinstance(part, dict):
+        raise ConfigError(f"{key} = {_shown(part)}: a mapping of changes is required")
+    return part
 
 
 def parse(section: type[Section], data: Any, place: str = "") -> Any:
@@ -403,26 +521,41 @@ def parse(section: type[Section], data: Any, place: str = "") -> Any:
 _TYPES = {
     "missing": "required, but missing",
     "extra_forbidden": "unknown key",
+    "greater_than": "input should be greater than {gt:g}",
+    "greater_than_equal": "input should be greater than or equal to {ge:g}",
+    "less_than": "input should be less than {lt:g}",
+    "less_than_equal": "input should be less than or equal to {le:g}",
 }
+"""What is said instead of pydantic's own message."""
 
 
 def _one_line(error: ValidationError, place: str) -> str:
-    # Of a union's complaints the last one is about the more general form; all stand at the same key.
     detail = error.errors()[0]
-    keys = [str(part) for part in (place, *detail["loc"]) if part != "" and not _is_union_tag(part)]
+    keys = [str(part) for part in (place, *detail["loc"]) if part not in ("", ONE, EACH, "[key]")]
     key = ".".join(keys)
     message = detail["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if detail["type"] in _TYPES:
-        value = "" if detail["type"] == "missing" else f" = {detail['input']!r}"
-        return f"{key}{value}: {_TYPES[detail['type']]}"
+        message = _TYPES[detail["type"]].format(**detail.get("ctx", {}))
     if detail["type"] == "value_error":
-        return f"{key}.{message}" if key and not message.startswith("scenarios") else message
-    return f"{key} = {detail['input']!r}: {message}"
+        line = f"{key}.{message}" if key else message
+    elif detail["type"] == "missing":
+        line = f"{key}: {message}"
+    else:
+        line = f"{key or 'params'} = {_shown(detail['input'])}: {message}"
+    return " ".join(line.split())
 
 
-def _is_union_tag(part: Any) -> bool:
-    return isinstance(part, str) and (part in ("float", "int") or "[" in part)
+_brief = reprlib.Repr()
+_brief.maxlevel, _brief.maxlist, _brief.maxdict, _brief.maxstring, _brief.maxother = 3, 20, 8, 80, 80
+
+
+def _shown(value: Any) -> str:
+    """A value as a message shows it, however large it is."""
+    try:
+        return _brief.repr(value)
+    except (ValueError, RecursionError):
+        return f"a very large {type(value).__name__}"
 
 
 def find_root(start: Path | str | None = None) -> Path:
@@ -449,20 +582,41 @@ def load(path: Path | str | None = None) -> Config:
         ConfigError: one line with the key, the value and what is allowed.
     """
     path = Path(path) if path is not None else find_root() / "params.yaml"
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
     try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        data = yaml.load(content.decode("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"params file = {str(path)!r}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"params file = {str(path)!r}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path.name}, line {line}: {error.object[error.start :][:1]!r} is not UTF-8") from None
+    except RecursionError:
+        raise ConfigError(f"{path.name}: nested too deeply") from None
     except YAMLError as error:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         if "undefined alias" in problem:
             problem += ": a scale that does not exist; allowed are the anchors under scales"
-        raise ConfigError(f"{path.name}{line}: {problem}") from None
+        raise ConfigError(" ".join(f"{path.name}{line}: {problem}".split())) from None
     if not isinstance(data, dict):
-        raise ConfigError(f"{path.name} = {data!r}: a mapping of sections is required")
+        raise ConfigError(f"{path.name} = {_shown(data)}: a mapping of sections is required")
     return parse(Config, data)
+
+
+class _Constructor(SafeConstructor):
+    """Says where a value stands that is not of the type it claims to be, such as the date 2020-13-45."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError):
+            kind = node.tag.rpartition(":")[2]
+            raise ConstructorError(None, None, f"{_shown(node.value)} is no {kind}", node.start_mark) from None
 
 
 def fingerprint(*parts: Any) -> str:

@@ -31,7 +31,7 @@ WRONG = [
     ("game.devices", True, ["game.devices", "True", "integer"]),
     ("game.bandwidth", _REMOVE, ["game.bandwidth", "required"]),
     ("game.bandwith", 1.0, ["game.bandwith", "1.0", "unknown key"]),
-    ("game.bandwidth", -1.0, ["game.bandwidth", "-1.0", "greater than 0"]),
+    ("game.bandwidth", -1.0, ["game.bandwidth", "-1.0", "greater than or equal to 1"]),
     ("game.bandwidth", float("nan"), ["game.bandwidth", "nan", "finite"]),
     ("game.gain_db", [10.0, 8.0], ["gain_db", "[10.0, 8.0]", "must not exceed"]),
     ("game.gain_db", [-8.0, -4.0], ["gain_db", "[-8.0, -4.0]", "must not be negative"]),
