@@ -1,14 +1,13 @@
 """The training loop of Algorithm 1 for any algorithm; all seeds, or several scenarios, in one batched program.
 
-A cell resumes from its checkpoint with the same numbers as if it had never stopped, keeps what it finished,
-and stops with the step and the tensor named when a number is no longer finite.
+A training resumes from its checkpoint with the same numbers as if it had never stopped, and stops with the step
+and the tensor named when a number is no longer finite. How cells become files is the business of `mecpaper.cells`.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,11 +16,9 @@ from typing import Any
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from mecpaper import results
+from mecpaper import checkpoint, results
 from mecpaper.algorithms import ALGORITHMS
 from mecpaper.algorithms.mappo import Rollout
 from mecpaper.config import Config, ConfigError, fingerprint
@@ -40,10 +37,6 @@ COUNTERS = ("episode", "updates", "slots_since", "seconds")
 
 Progress = Callable[[int, int, str], None]
 """Called with episodes done, episodes in all, and a label."""
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be used, told in one line."""
 
 
 class NotFiniteError(FloatingPointError):
@@ -199,15 +192,15 @@ class Training:
 
     # -- playing and learning --------------------------------------------------------------------------
 
-    def run(self, checkpoint: Path | None = None, progress: Progress | None = None) -> None:
+    def run(self, path: Path | None = None, progress: Progress | None = None) -> None:
         """Train to the end, from the checkpoint if there is one.
 
         Args:
-            checkpoint: file to resume from and to save to; removed by the caller when results are safe.
+            path: checkpoint to resume from and to save to; removed by the caller when results are safe.
             progress: see `Progress`.
         """
-        if checkpoint is not None and checkpoint.exists():
-            self.load(checkpoint)
+        if path is not None and path.exists():
+            self.load(path)
         label = f"{self.algorithm}, {', '.join(self.scenarios)}, {len(self.scale.seeds)} seeds"
         saved = started = time.monotonic()
         before = self.seconds
@@ -222,8 +215,8 @@ class Training:
                 self._measure_curve()
             now = time.monotonic()
             self.seconds = before + now - started
-            if checkpoint is not None and now - saved > CHECKPOINT_SECONDS and self.episode < self.scale.episodes:
-                self.save(checkpoint)
+            if path is not None and now - saved > CHECKPOINT_SECONDS and self.episode < self.scale.episodes:
+                self.save(path)
                 saved = time.monotonic()
         if progress is not None:
             progress(self.episode, self.scale.episodes, label)
@@ -431,12 +424,11 @@ class Training:
         return {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
 
     def save(self, path: Path) -> None:
-        """Write the whole state, atomically, as safetensors (which cannot hold code)."""
+        """Write the whole state, atomically (see `mecpaper.checkpoint`)."""
         counters = {name: getattr(self, name) for name in COUNTERS}
         if self.replays:
             counters |= {"size": self.replay.size, "position": self.replay.position}
-        metadata = {"fingerprint": self.fingerprint, "counters": json.dumps(counters)}
-        results.write_atomically(path, save(self._tensors(), metadata))
+        checkpoint.write(path, self.fingerprint, counters, self._tensors())
 
     def load(self, path: Path) -> None:
         """Take up the state of a checkpoint.
@@ -444,19 +436,7 @@ class Training:
         Raises:
             CheckpointError: the file is damaged, or belongs to another configuration or version.
         """
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("fingerprint") != self.fingerprint:
-                    raise CheckpointError(
-                        f"checkpoint {path.name}: of another configuration or version "
-                        f"({metadata.get('fingerprint')}, wanted {self.fingerprint}); delete it to start anew"
-                    )
-                stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise CheckpointError(f"checkpoint {path.name}: damaged ({reason}); delete it to start anew") from None
-        counters = json.loads(metadata["counters"])
+        counters, stored = checkpoint.read(path, self.fingerprint)
         for name in COUNTERS:
             setattr(self, name, counters[name])
         with torch.no_grad():
@@ -496,60 +476,3 @@ def together(description: dict[str, Any]) -> str:
     own.pop("multiplier_fixed", None)
     shape = {key: game[key] for key in ("devices", "chunks", "slots", "readings")}
     return fingerprint(shape, own, description["learning"], description["seeds"], description["scale"])
-
-
-def train_cells(
-    config: Config,
-    algorithm: str,
-    scenarios: Sequence[str],
-    root: Path,
-    device: torch.device | str | None = None,
-    progress: Progress | None = None,
-) -> list[str]:
-    """Train an algorithm's cells into data/runs, but not those that are there already.
-
-    On a GPU all cells that fit together are one batched program; on a CPU, where that gains nothing, one after another.
-
-    Args:
-        config: the whole configuration.
-        algorithm, scenarios: which cells.
-        root: the project's folder.
-        device: where to compute; by default the GPU if there is one.
-        progress: see `Progress`.
-    Returns:
-        the scenarios that were trained.
-    """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    groups: dict[str, list[str]] = {}
-    for name in scenarios:
-        description = describe(config, algorithm, name)
-        finished = results.read_cell(results.cell_folder(root, algorithm, name))
-        if finished is None or finished["fingerprint"] != fingerprint(description):
-            groups.setdefault(together(description) if device.type == "cuda" else name, []).append(name)
-    for names in groups.values():
-        _train_group(Training(config, algorithm, names, device), root, progress)
-    return [name for names in groups.values() for name in names]
-
-
-def _train_group(training: Training, root: Path, progress: Progress | None) -> None:
-    """Train a group of cells and write each one's results, `cell.json` last."""
-    folders = {name: results.cell_folder(root, training.algorithm, name) for name in training.scenarios}
-    stem = f"{training.algorithm}-{training.scenarios[0]}-{training.fingerprint}"
-    checkpoint = root / "build" / "checkpoints" / f"{stem}.safetensors"
-    for folder in folders.values():
-        (folder / "cell.json").unlink(missing_ok=True)
-    try:
-        training.run(checkpoint, progress)
-    finally:
-        if training.curve:
-            for name, folder in folders.items():
-                results.write_table(folder / "curves.csv", training.curves(name))
-    summaries = training.summaries()
-    for name, folder in folders.items():
-        results.write_table(folder / "summary.csv", summaries[summaries["scenario"] == name])
-        if training.learner.learns and name in training.config.policies:
-            results.write_atomically(folder / "policy.safetensors", save(training.policy(name)))
-        description = training.descriptions[name]
-        content = {"fingerprint": fingerprint(description), **description}
-        results.write_atomically(folder / "cell.json", json.dumps(content, indent=1, sort_keys=True) + "\n")
-    checkpoint.unlink(missing_ok=True)

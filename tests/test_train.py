@@ -5,15 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pandas as pd
 import pytest
 import torch
 
-from mecpaper import results, train
+from mecpaper import cells, results, train
 from mecpaper.algorithms import ALGORITHMS
+from mecpaper.cells import CellBusyError, train_cells
+from mecpaper.checkpoint import CheckpointError
 from mecpaper.config import Config, ConfigError, parse
-from mecpaper.train import CheckpointError, NotFiniteError, Training, train_cells
+from mecpaper.train import NotFiniteError, Training
 
 MEASURED = ["reward", "energy", "ecpr_f", "ecpr_m", "offload_share", "episode", "updates"]
 
@@ -162,12 +165,12 @@ def test_seeds_differ(small):
 KILLED = """
 import sys, json
 from pathlib import Path
-from mecpaper import train
+from mecpaper import cells, train
 from mecpaper.config import Config, parse
 train.CHECKPOINT_SECONDS = 0.05
 config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
 import torch; torch.set_num_threads(1)
-train.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
+cells.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
 """
 
 
@@ -222,6 +225,52 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_name(small, tmp_pat
     Training(small, "maddpg", "default").save(path)
     with pytest.raises(CheckpointError, match=r"state\.safetensors: of another configuration"):
         Training(small, "maddpg", "users_30").load(path)
+
+
+def test_one_flipped_bit_anywhere_in_a_checkpoint_is_noticed(small, tmp_path):
+    path = tmp_path / "state.safetensors"
+    training = Training(small, "cpo_maddpg", "default")
+    training.save(path)
+    whole = path.read_bytes()
+    for place in [*range(0, 400, 7), *range(400, len(whole), len(whole) // 200)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(CheckpointError, match=r"state\.safetensors: damaged"):
+            training.load(path)
+
+
+def test_one_trainer_at_a_time_for_a_cell(small, tmp_path):
+    with cells._alone(tmp_path, "maddpg", ["default"]):
+        with pytest.raises(CellBusyError, match="maddpg, default: another process"):
+            train_cells(small, "maddpg", ["default"], tmp_path)
+        assert train_cells(small, "random", ["default"], tmp_path)
+    assert train_cells(small, "maddpg", ["default"], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["curves.csv", "summary.csv", "policy.safetensors", "cell.json", "SHA256SUMS"])
+def test_a_result_that_was_changed_is_named_and_not_trained_over(small, tmp_path, name):
+    train_cells(small, "maddpg", ["default"], tmp_path)
+    path = results.cell_folder(tmp_path, "maddpg", "default") / name
+    whole = path.read_bytes()
+    for changed in (whole[:-9], whole[:20] + bytes([whole[20] ^ 1]) + whole[21:]):
+        path.write_bytes(changed)
+        for read in (
+            partial(results.read_tables, tmp_path, "summary"),
+            partial(train_cells, small, "maddpg", ["default"], tmp_path),
+        ):
+            with pytest.raises(results.DamagedError, match=r"not what training wrote; restore it") as caught:
+                read()
+            assert "\n" not in str(caught.value) and (name == "SHA256SUMS" or name in str(caught.value))
+        assert path.read_bytes() == changed
+    path.write_bytes(whole)
+    assert not train_cells(small, "maddpg", ["default"], tmp_path)
+
+
+def test_what_a_killed_writer_left_is_removed_and_never_read(small, tmp_path):
+    folder = results.cell_folder(tmp_path, "maddpg", "default")
+    folder.mkdir(parents=True)
+    (folder / ".curves.csv.123.part").write_text("seed,rew")
+    train_cells(small, "maddpg", ["default"], tmp_path)
+    assert not list(folder.glob(".*"))
 
 
 @pytest.mark.parametrize("keep", [0, 5, 400, -10])
