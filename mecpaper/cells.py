@@ -38,6 +38,15 @@ def missing(config: Config, algorithm: str, scenarios: Sequence[str], root: Path
     return [name for name in scenarios if not is_finished(name)]
 
 
+def groups(config: Config, algorithm: str, scenarios: Sequence[str], batched: bool) -> list[list[str]]:
+    """Scenarios that are trained as one program: on a GPU (`batched`) all that fit together, else each by itself."""
+    found: dict[str, list[str]] = {}
+    for name in scenarios:
+        key = together(describe(config, algorithm, name)) if batched else name
+        found.setdefault(key, []).append(name)
+    return list(found.values())
+
+
 def train_cells(
     config: Config,
     algorithm: str,
@@ -67,12 +76,9 @@ def train_cells(
         StorageError: a result cannot be written.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    groups: dict[str, list[str]] = {}
-    for name in missing(config, algorithm, scenarios, root):
-        key = together(describe(config, algorithm, name)) if device.type == "cuda" else name
-        groups.setdefault(key, []).append(name)
+    wanted = missing(config, algorithm, scenarios, root)
     trained = []
-    for names in groups.values():
+    for names in groups(config, algorithm, wanted, device.type == "cuda"):
         with _alone(root, algorithm, names):
             # Another process may have finished them since.
             names = missing(config, algorithm, names, root)

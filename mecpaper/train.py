@@ -29,6 +29,9 @@ from mecpaper.replay import Batch, Replay, annealed
 CHECKPOINT_SECONDS = 45.0
 """Least time between two checkpoints: what a kill can cost, with the episodes in flight."""
 
+CHECKPOINT_SHARE = 0.05
+"""Greatest share of the time that goes into writing checkpoints: where files are slow, they become rarer."""
+
 STREAMS = {"weights": 0, "game": 1, "noise": 2, "replay": 3, "smoothing": 4, "chunks": 7}
 """Independent random streams of a run (see `mecpaper.game.generators`)."""
 
@@ -202,7 +205,8 @@ class Training:
         if path is not None and path.exists():
             self.load(path)
         label = f"{self.algorithm}, {', '.join(self.scenarios)}, {len(self.scale.seeds)} seeds"
-        saved = started = time.monotonic()
+        started = time.monotonic()
+        due = started + CHECKPOINT_SECONDS
         before = self.seconds
         if not self.curve:
             self._measure_curve()
@@ -215,9 +219,10 @@ class Training:
                 self._measure_curve()
             now = time.monotonic()
             self.seconds = before + now - started
-            if path is not None and now - saved > CHECKPOINT_SECONDS and self.episode < self.scale.episodes:
+            if path is not None and now > due and self.episode < self.scale.episodes:
                 self.save(path)
                 saved = time.monotonic()
+                due = saved + max(CHECKPOINT_SECONDS, (saved - now) / CHECKPOINT_SHARE)
         if progress is not None:
             progress(self.episode, self.scale.episodes, label)
 

@@ -1,0 +1,165 @@
+"""A real scheduler and real workers on loopback: the same files as in one process, whatever dies on the way."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from mecpaper import cluster, results
+from mecpaper.cells import _alone, train_cells
+from mecpaper.config import Config, parse
+
+pytest.importorskip("distributed")
+
+SCENARIOS = [f"battery_{i}" for i in range(6)]
+ALGORITHMS = ("cpo_maddpg", "mappo")
+CELLS = {algorithm: SCENARIOS for algorithm in ALGORITHMS}
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def config(small):
+    """Twelve cells that take a second or two each."""
+    data = small.model_dump()
+    data["scenarios"] |= {name: {"battery_capacity": 7.0 + i} for i, name in enumerate(SCENARIOS)}
+    data["cells"] = {name: [] for name in data["cells"]} | CELLS
+    data["policies"] = SCENARIOS[:1]
+    data["run"] |= {"episodes": 96, "curve_every": 16}
+    return parse(Config, data)
+
+
+@pytest.fixture(scope="module")
+def calm(config, tmp_path_factory):
+    """The results of one process."""
+    root = tmp_path_factory.mktemp("calm")
+    for algorithm, scenarios in CELLS.items():
+        train_cells(config, algorithm, scenarios, root)
+    return root
+
+
+def _files(root):
+    """Every file of the results; the measured seconds of summary.csv and what sums them are left out."""
+    found = {}
+    for path in sorted((root / "data").rglob("*")):
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        if path.name == "summary.csv":
+            content = re.sub(rb",[^,\n]*$", b"", content, flags=re.MULTILINE)
+        elif path.name == results.CHECKSUMS:
+            content = re.sub(rb"\w+  summary.csv", b"", content)
+        found[str(path.relative_to(root))] = content
+    return found
+
+
+@contextmanager
+def _workers(folder, count, monkeypatch):
+    """A scheduler and workers as processes of their own: yields the workers and their logs."""
+    environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONUNBUFFERED="1")
+    environment |= {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3"}
+    file = folder / "scheduler.json"
+    processes, logs = [], []
+
+    def start(name, *command):
+        logs.append(folder / f"{name}.log")
+        with open(logs[-1], "wb") as log:
+            command = [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]]
+            processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder))
+
+    listen = ["--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0"]
+    start("scheduler", "dask_scheduler", *listen, "--scheduler-file", str(file))
+    for i in range(count):
+        options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
+        start(f"worker{i}", "dask_worker", *options, "--scheduler-file", str(file), "--name", str(i))
+    try:
+        for _ in range(600):
+            if file.exists() and file.read_text():
+                break
+            time.sleep(0.1)
+        address = re.search(r"tcp://[\d.:]+", file.read_text()).group()
+        monkeypatch.setenv(cluster.ADDRESS_VARIABLE, address)
+        yield processes[1:], logs
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _begun(root):
+    """Cells whose learning curve is not written yet, though training has begun."""
+    folders = (root / "data" / "runs").glob("*/*")
+    return [folder for folder in folders if not any(folder.iterdir())]
+
+
+def test_cells_of_a_worker_that_is_killed_are_finished_by_another(config, calm, tmp_path, monkeypatch):
+    finished, killed = [], []
+
+    with _workers(tmp_path, 2, monkeypatch) as (workers, _):
+
+        def report(done, total, label):
+            finished.append((done, total))
+            if done == 3:
+                # In mid-cell: both workers have begun a cell that is not finished.
+                while len(_begun(tmp_path)) < 2:
+                    time.sleep(0.005)
+                os.kill(workers[0].pid, signal.SIGKILL)
+                killed.append(workers[0].wait())
+                assert len(_begun(tmp_path)) == 2
+
+        trained = cluster.train(config, CELLS, tmp_path, report)
+    assert killed == [-signal.SIGKILL]
+    assert finished == [(i, 12) for i in range(1, 13)]
+    # To the end each was trained once: a second time would name it twice, or not at all.
+    assert sorted(trained) == sorted((algorithm, name) for algorithm, names in CELLS.items() for name in names)
+    assert _files(tmp_path) == _files(calm)
+    assert not list((tmp_path / "build" / "checkpoints").iterdir())
+    assert not list((tmp_path / "build" / "cluster").iterdir())
+
+
+def test_workers_that_do_not_see_the_folder_send_their_files(config, calm, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.setattr(cluster, "_token", _no_token)
+    cells = {"cpo_maddpg": SCENARIOS[:2], "mappo": SCENARIOS[:1]}
+    with _workers(tmp_path, 1, monkeypatch):
+        trained = cluster.train(config, cells, tmp_path / "here")
+        assert cluster.train(config, cells, tmp_path / "here") == []
+    assert len(trained) == 3
+    wanted = {name: content for name, content in _files(calm).items() if name in _files(tmp_path / "here")}
+    assert _files(tmp_path / "here") == wanted and len(wanted) == 3 * 4 + 2
+
+
+@contextmanager
+def _no_token(root):
+    yield root / "none"
+
+
+def test_what_fails_on_a_worker_is_told_and_the_rest_is_kept(config, tmp_path, monkeypatch):
+    cells = {"cpo_maddpg": SCENARIOS[:1], "mappo": SCENARIOS[:2]}
+    busy = _alone(tmp_path, "mappo", SCENARIOS[:1])
+    told = pytest.raises(cluster.ClusterError, match=r"^mappo, battery_0: CellBusyError: .*another process")
+    with _workers(tmp_path, 1, monkeypatch), busy, told as caught:
+        cluster.train(config, cells, tmp_path)
+    assert "\n" not in str(caught.value)
+    for algorithm, name, there in (("cpo_maddpg", 0, True), ("mappo", 0, False), ("mappo", 1, True)):
+        cell = results.read_cell(results.cell_folder(tmp_path, algorithm, SCENARIOS[name]))
+        assert (cell is not None) == there
+
+
+def test_no_scheduler_is_one_clear_line(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    for address in ("tcp://127.0.0.1:9", "nonsense://x"):
+        monkeypatch.setenv(cluster.ADDRESS_VARIABLE, address)
+        with pytest.raises(cluster.ClusterError, match=f"DASK_SCHEDULER_ADDRESS = '{address}'") as caught:
+            cluster.train(config, CELLS, tmp_path)
+        assert "\n" not in str(caught.value)
+
+
+def test_without_an_address_it_is_trained_here(config, tmp_path, monkeypatch):
+    monkeypatch.delenv(cluster.ADDRESS_VARIABLE, raising=False)
+    assert cluster.train(config, {"random": SCENARIOS[:2]}, tmp_path) == [("random", name) for name in SCENARIOS[:2]]
