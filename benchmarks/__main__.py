@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import explorer, game, growth, learning, projection, report, same_reward, speed
+from benchmarks import explorer, faults, game, growth, learning, projection, report, same_reward, speed
 from benchmarks.common import Options, machine
 from mecpaper.config import find_root, load
 
@@ -25,6 +25,7 @@ PARTS = {
     "explorer": explorer,
     "growth": growth,
     "projection": projection,
+    "faults": faults,
     "same_reward": same_reward,
 }
 """Name -> module with `measure`; its docstring is the explanation in RESULTS.md. The longest comes last."""

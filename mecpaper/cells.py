@@ -16,6 +16,10 @@ from mecpaper.config import Config, fingerprint
 from mecpaper.train import Progress, Training, describe, together
 
 
+PATIENCE = 10.0
+"""Seconds to wait for another trainer of a cell: a kernel whose notebook was killed notices within a few."""
+
+
 class CellBusyError(RuntimeError):
     """A cell that another process is training, told in one line."""
 
@@ -96,7 +100,7 @@ def _alone(root: Path, algorithm: str, scenarios: Sequence[str]) -> Iterator[Non
     with ExitStack() as stack:
         for name in sorted(scenarios):
             try:
-                stack.enter_context(FileLock(folder / f"{algorithm}-{name}.lock", timeout=0))
+                stack.enter_context(FileLock(folder / f"{algorithm}-{name}.lock", timeout=PATIENCE))
             except Timeout:
                 raise CellBusyError(
                     f"{algorithm}, {name}: another process is training this cell; wait for it or stop it"

@@ -200,7 +200,7 @@ class Runs:
 
     def cells(self) -> list[tuple[str, str]]:
         """Algorithm and scenario of all runs at the full share of the scale."""
-        return sorted(key for key in self._summary if "reading" not in key[1] and key[1] != "baseline")
+        return sorted(key for key in self._summary if not key[1].startswith(("reading_", "baseline")))
 
 
 def difference(larger: pd.Series, smaller: pd.Series | float) -> NDArray:
@@ -695,7 +695,7 @@ READINGS = ("D4", "D5", "D7", "D11", "D17", "D19", "D20", "D21", "D25", "D28")
 """Entries of data/paper/deviations.csv under whose other reading the headline claims are decided again."""
 
 OURS_ALONE = ("D21", "D25", "D28")
-"""Those that change nothing for the baselines, so that these need no runs of their own."""
+"""Those that change nothing for the baselines but LMADDPG's cost under D21; the others need no runs of their own."""
 
 
 def robustness(root: Path, least: int) -> pd.DataFrame:

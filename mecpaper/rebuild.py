@@ -16,8 +16,10 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from mecpaper.config import ConfigError, find_root, load
+from mecpaper.results import make_folder
 
 SOURCES = ("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper", "site", "benchmarks/results.json")
 UNFINISHED = ".unfinished"
@@ -57,7 +59,20 @@ def prepare(root: Path, folder: Path, scale: str) -> None:
 
 
 def rebuild(root: Path, folder: Path, scale: str) -> int:
-    """Prepare the folder and run `dvc repro` in it; returns its exit status."""
+    """Prepare the folder and run `dvc repro` in it; returns its exit status.
+
+    Raises ConfigError for a scale that does not exist, or while another run is at work in the folder.
+    """
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
+    make_folder(folder.parent)
+    try:
+        with lock:
+            return _rebuild(root, folder, scale)
+    except Timeout:
+        raise ConfigError(f"folder = {str(folder)!r}: another run is at work there; wait for it or stop it") from None
+
+
+def _rebuild(root: Path, folder: Path, scale: str) -> int:
     prepare(root, folder, scale)
     environment = dict(os.environ, MECPAPER_ROOT=str(folder), PYTHONPATH=str(folder), DVC_NO_ANALYTICS="1")
     dvc = [sys.executable, "-m", "dvc"]

@@ -238,7 +238,8 @@ def test_one_flipped_bit_anywhere_in_a_checkpoint_is_noticed(small, tmp_path):
             training.load(path)
 
 
-def test_one_trainer_at_a_time_for_a_cell(small, tmp_path):
+def test_one_trainer_at_a_time_for_a_cell(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(cells, "PATIENCE", 0.1)
     with cells._alone(tmp_path, "maddpg", ["default"]):
         with pytest.raises(CellBusyError, match="maddpg, default: another process"):
             train_cells(small, "maddpg", ["default"], tmp_path)

@@ -1,0 +1,125 @@
+"""SIGKILL at random moments of the whole pipeline, and what the next run makes of it.
+
+The pipeline runs at scale smoke in a folder of its own and is killed 30 times after a random while: the whole tree of
+processes, or one of them picked at random (dvc, papermill or a notebook's kernel), in the midst of whatever it does.
+After the last kill it runs to its end. All that the pipeline makes must be byte for byte what an undisturbed run makes;
+measured seconds are left out. Needs psutil.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.common import Options, figure
+from mecpaper.config import Config
+from mecpaper.results import CHECKSUMS
+
+KILLS = 30
+WHILE = (4.0, 40.0)
+"""Least and greatest time before a kill, in s."""
+
+MADE = ("notebooks", "figures", "data")
+
+
+def measure(config: Config, options: Options) -> dict[str, Any]:
+    """Kills by what was killed, files compared and those that differ, the time of either run."""
+    chance = random.Random(1)
+    with tempfile.TemporaryDirectory() as scratch:
+        calm, disturbed = Path(scratch, "calm"), Path(scratch, "disturbed")
+        started = time.monotonic()
+        _run(options.root, calm).wait()
+        whole = time.monotonic() - started
+        kills: Counter[str] = Counter()
+        while sum(kills.values()) < KILLS:
+            process = _run(options.root, disturbed)
+            try:
+                process.wait(chance.uniform(*WHILE))
+                # It was finished before its time: begin anew, so that each kill meets a run at work.
+                (disturbed / ".unfinished").unlink(missing_ok=True)
+            except subprocess.TimeoutExpired:
+                kills[_kill(process, chance)] += 1
+        started = time.monotonic()
+        status = _run(options.root, disturbed).wait()
+        rest = time.monotonic() - started
+        wanted, found = _tree(calm), _tree(disturbed)
+    differing = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    return {
+        "figures": [figure("an undisturbed run", "s", [whole]), figure("the run after the last kill", "s", [rest])],
+        "ratios": [],
+        "values": [
+            *([f"killed: {name}", str(count)] for name, count in sorted(kills.items())),
+            ["exit status of the run after the last kill", str(status)],
+            ["files compared", str(len(wanted))],
+            ["files that differ", ", ".join(differing) or "none"],
+        ],
+    }
+
+
+def _run(root: Path, folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "mecpaper.rebuild", "smoke", str(folder)]
+    return subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _kill(process: subprocess.Popen[bytes], chance: random.Random) -> str:
+    """Kill all of a run, or one of its processes and, when that has had its effect, the rest; tells what."""
+    tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    everything = chance.random() < 0.5
+    named = "everything"
+    if not everything:
+        victim = chance.choice(tree)
+        named = _name(victim)
+        _sigkill(victim)
+        psutil.wait_procs(tree, timeout=chance.uniform(0.0, 5.0))
+    for one in tree:
+        _sigkill(one)
+    psutil.wait_procs(tree, timeout=10.0)
+    process.wait()
+    return named
+
+
+def _sigkill(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        line = " ".join(process.cmdline())
+    except psutil.Error:
+        return "a process that had just ended"
+    for pattern, name in (
+        ("mecpaper.rebuild", "the command itself"),
+        ("ipykernel", "a notebook's kernel"),
+        (r"mecpaper\.notebook", "papermill"),
+        (r"mecpaper\.\w+", "another stage"),
+        ("dvc", "dvc"),
+    ):
+        if re.search(pattern, line):
+            return name
+    return "another process"
+
+
+def _tree(folder: Path) -> dict[str, str]:
+    """Digest of every file that was made; what holds measured seconds is read without them."""
+    found = {}
+    files = [path for name in MADE for path in (folder / name).rglob("*") if path.is_file()]
+    for path in sorted(files):
+        content = path.read_bytes()
+        if path.name == "summary.csv":
+            content = re.sub(rb",[^,\n]*$", b"", content, flags=re.MULTILINE)
+        elif path.name == CHECKSUMS:
+            content = re.sub(rb"\w+(?=  summary\.csv)", b"", content)
+        found[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
+    return found

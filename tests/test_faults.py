@@ -1,0 +1,139 @@
+"""What the world can do to a run besides killing it: full disks, read-only folders, two at once, clocks that jump."""
+
+import errno
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from filelock import FileLock
+
+from mecpaper import cells, notebook, rebuild, results
+from mecpaper.config import ConfigError
+
+TRAINING = """
+import json, sys
+from pathlib import Path
+import torch
+from mecpaper import cells, train
+from mecpaper.config import Config, parse
+torch.set_num_threads(1)
+train.CHECKPOINT_SECONDS = train.CHECKPOINT_SHARE = 1e-6
+try:
+    config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
+    cells.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
+except OSError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.fixture
+def command(small, tmp_path):
+    """Trains a cell in a process of its own, into the folder that is added."""
+    (tmp_path / "config.json").write_text(small.model_dump_json())
+    return [sys.executable, "-c", TRAINING, str(tmp_path / "config.json")]
+
+
+def _curves(root) -> bytes:
+    return (results.cell_folder(root, "cpo_maddpg", "default") / "curves.csv").read_bytes()
+
+
+def _no_file_beyond(size):
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+@pytest.mark.parametrize("room", [2000, 200_000])
+def test_a_full_disk_stops_a_training_in_one_line_and_loses_nothing(command, small, tmp_path, room):
+    """With little room the learning curve does not fit; with more the checkpoint does not."""
+    full, calm = tmp_path / "full", tmp_path / "calm"
+    done = subprocess.run([*command, str(full)], preexec_fn=_no_file_beyond(room), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"StorageError: \S+: cannot be written \(.*\); what was there is unchanged.*\n", done.stderr)
+    assert results.read_cell(results.cell_folder(full, "cpo_maddpg", "default")) is None
+    assert not list(full.rglob("*.part"))
+    for folder in (full, calm):
+        cells.train_cells(small, "cpo_maddpg", ["default"], folder)
+    assert _curves(full) == _curves(calm)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become a user who may not write")
+def test_a_read_only_folder_is_one_clear_line(tmp_path):
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom mecpaper import results\nos.seteuid(65534)\n"
+        "try: results.prepare_folder(Path(sys.argv[1]))\n"
+        "except results.StorageError as error: sys.exit(str(error))"
+    )
+    for path in (tmp_path, *tmp_path.parents):
+        if "pytest" in path.name:
+            path.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(r"\S+\.probe\.part: cannot be written \(Permission denied\).*\n", done.stderr)
+
+
+def test_a_folder_that_cannot_take_results_stops_the_cell_before_it_trains(small, tmp_path, monkeypatch):
+    def refuse(folder):
+        raise results.StorageError(f"{folder}: cannot be written")
+
+    monkeypatch.setattr(results, "prepare_folder", refuse)
+    monkeypatch.setattr(cells.Training, "run", lambda *_: pytest.fail("trained though nothing can be stored"))
+    with pytest.raises(results.StorageError):
+        cells.train_cells(small, "maddpg", ["default"], tmp_path)
+
+
+def test_an_old_file_survives_a_write_that_fails(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    results.write_atomically(path, "old")
+
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    with pytest.raises(results.StorageError, match=r"table\.csv: cannot be written \(No space left on device\)"):
+        results.write_atomically(path, "new")
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_two_pipelines_in_one_folder_are_one_too_many(root, tmp_path):
+    folder = tmp_path / "demo"
+    with FileLock(tmp_path / ".demo.lock"), pytest.raises(ConfigError, match="another run is at work there"):
+        rebuild.rebuild(root, folder, "smoke")
+    assert not folder.exists()
+
+
+def test_a_clock_that_goes_back_changes_nothing(small, tmp_path, monkeypatch):
+    for name in ("steady", "jumping"):
+        clock = iter(range(10**9, 0, -3600))
+        if name == "jumping":
+            monkeypatch.setattr(time, "time", lambda clock=clock: float(next(clock)))
+        cells.train_cells(small, "cpo_maddpg", ["default"], tmp_path / name)
+        # What is finished is known by its content, whatever the times of its files.
+        for path in (tmp_path / name).rglob("*"):
+            os.utime(path, (0, 0) if name == "jumping" else (4e9, 4e9))
+        assert not cells.train_cells(small, "cpo_maddpg", ["default"], tmp_path / name)
+    assert _curves(tmp_path / "steady") == _curves(tmp_path / "jumping")
+
+
+def test_a_failure_in_a_notebook_is_told_in_one_line(root, tmp_path, capsys):
+    import nbformat
+
+    book = nbformat.v4.new_notebook()
+    lines = 'from pathlib import Path\nfrom mecpaper import results\nresults.write_atomically(Path("/proc/none/x"), "")'
+    book.cells = [nbformat.v4.new_code_cell(lines)]
+    for name in ("params.yaml", "dvc.yaml"):
+        (tmp_path / name).write_text((root / name).read_text())
+    path = tmp_path / "broken.ipynb"
+    before = nbformat.writes(book)
+    path.write_text(before)
+    assert notebook.main([str(path)]) == 1
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search(r"broken\.ipynb, cell 1: StorageError: /proc/none: cannot be written", told)
+    assert path.read_text() == before
