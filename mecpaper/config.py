@@ -38,10 +38,10 @@ Noise = Annotated[float, Field(ge=1e-15, le=1e6)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Size = Annotated[int, Field(ge=1, le=100_000)]
 Few = Annotated[int, Field(ge=1, le=1_000)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=100)]
 
-LONGEST, MOST = 1e6, 1e6
+LONGEST, MOST = 1e9, 1e9
 """What a chunk, one second of video, may take at worst: seconds and joules."""
 
 ONE, EACH = "<one>", "<each>"
@@ -521,10 +521,10 @@ def parse(section: type[Section], data: Any, place: str = "") -> Any:
 _TYPES = {
     "missing": "required, but missing",
     "extra_forbidden": "unknown key",
-    "greater_than": "input should be greater than {gt:g}",
-    "greater_than_equal": "input should be greater than or equal to {ge:g}",
-    "less_than": "input should be less than {lt:g}",
-    "less_than_equal": "input should be less than or equal to {le:g}",
+    "greater_than": "input should be greater than {gt}",
+    "greater_than_equal": "input should be greater than or equal to {ge}",
+    "less_than": "input should be less than {lt}",
+    "less_than_equal": "input should be less than or equal to {le}",
 }
 """What is said instead of pydantic's own message."""
 
@@ -536,7 +536,8 @@ def _one_line(error: ValidationError, place: str) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if detail["type"] in _TYPES:
-        message = _TYPES[detail["type"]].format(**detail.get("ctx", {}))
+        bounds = {k: f"{v:g}" if isinstance(v, float) else v for k, v in detail.get("ctx", {}).items()}
+        message = _TYPES[detail["type"]].format(**bounds)
     if detail["type"] == "value_error":
         line = f"{key}.{message}" if key else message
     elif detail["type"] == "missing":
