@@ -189,7 +189,7 @@ class GameConfig(Section):
         data = self.model_dump()
         for key, value in changes.items():
             if key == "readings" or key not in data | data["readings"]:
-                raise ConfigError(f"game.{key} = {value!r}: unknown key")
+                raise ConfigError(f"game.{key} = {_shown(value)}: unknown key")
             if key in data["readings"]:
                 data["readings"][key] = value
             else:

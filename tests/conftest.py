@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings as hypothesis
 
 from mecpaper import config
+
+# The same cases every time; `--hypothesis-profile=thorough` draws others, and many more.
+hypothesis.register_profile("ordinary", derandomize=True, database=None)
+hypothesis.register_profile("thorough", max_examples=1500)
+hypothesis.load_profile("ordinary")
 
 ROOT = Path(__file__).resolve().parents[1]
 
