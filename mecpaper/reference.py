@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cma
 import numpy as np
 import pandas as pd
 import torch
@@ -23,6 +22,9 @@ from mecpaper.config import GameConfig
 from mecpaper.evaluate import Measures, Policy, evaluate
 from mecpaper.game import Game, generators
 from mecpaper.stats import bootstrap_interval
+
+if TYPE_CHECKING:
+    import cma
 
 PLAN_STREAM = 21
 """Random stream of the planner's own episodes (see `mecpaper.game.generators`)."""
@@ -145,6 +147,8 @@ def _search(family: Plan, seed: int, population: int) -> cma.CMAEvolutionStrateg
 
     The reward has two basins, many frames at low resolution or few at high: seeds start in one and the other in turn.
     """
+    import cma
+
     start = np.zeros(family.size)
     start[0] = -0.7
     start[[1 + SIGNALS.index("local_frame_rate"), 1 + SIGNALS.index("offload_frame_rate")]] = 0.8 - 1.6 * (seed % 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 
 def bootstrap_interval(
@@ -81,7 +81,7 @@ def t_interval(samples: ArrayLike, confidence: float = 0.95) -> tuple[float, flo
     mean = float(data.mean())
     if len(data) == 1:
         return mean, float("-inf"), float("inf")
-    half = float(student.ppf(0.5 + confidence / 2.0, len(data) - 1) * data.std(ddof=1) / np.sqrt(len(data)))
+    half = float(stdtrit(len(data) - 1, 0.5 + confidence / 2.0) * data.std(ddof=1) / np.sqrt(len(data)))
     return mean, mean - half, mean + half
 
 
