@@ -5,7 +5,7 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: demo test browser site repro lab lint bench lock clean
+.PHONY: demo test browser site repro cells lab lint bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make browser  tests in a headless Chromium; installs what they need"
 	@echo "make site     everything as pages that open from disk: build/site/index.html"
 	@echo "make repro    dvc repro: rebuild what has changed"
+	@echo "make cells    only its trainings, here or on the workers of DASK_SCHEDULER_ADDRESS"
 	@echo "make lab      JupyterLab on localhost"
 	@echo "make lint     ruff"
 	@echo "make bench    timed comparisons; wants a quiet machine"
@@ -55,6 +56,9 @@ site: .venv/.ready
 repro: .venv/.ready
 	python -m mecpaper.notebook
 	python -m dvc repro
+
+cells: .venv/.ready
+	python -m mecpaper.cluster
 
 lab: .venv/.ready
 	jupyter lab --ip=127.0.0.1 notebooks/00_read_me_first.ipynb

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import explorer, faults, game, growth, learning, projection, report, same_reward, speed
+from benchmarks import cluster, explorer, faults, game, growth, learning, projection, report, same_reward, speed
 from benchmarks.common import Options, machine
 from mecpaper.config import find_root, load
 
@@ -25,6 +25,7 @@ PARTS = {
     "explorer": explorer,
     "growth": growth,
     "projection": projection,
+    "cluster": cluster,
     "faults": faults,
     "same_reward": same_reward,
 }

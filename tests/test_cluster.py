@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from urllib.request import urlopen
 
 import pytest
 
@@ -14,7 +15,8 @@ from mecpaper import cluster, results
 from mecpaper.cells import _alone, train_cells
 from mecpaper.config import Config, parse
 
-pytest.importorskip("distributed")
+Client = pytest.importorskip("distributed").Client
+pytest.importorskip("bokeh", reason="the dashboard")
 
 SCENARIOS = [f"battery_{i}" for i in range(6)]
 ALGORITHMS = ("cpo_maddpg", "mappo")
@@ -128,6 +130,8 @@ def test_workers_that_do_not_see_the_folder_send_their_files(config, calm, tmp_p
     cells = {"cpo_maddpg": SCENARIOS[:2], "mappo": SCENARIOS[:1]}
     with _workers(tmp_path, 1, monkeypatch):
         trained = cluster.train(config, cells, tmp_path / "here")
+        with Client(os.environ[cluster.ADDRESS_VARIABLE]) as client, urlopen(client.dashboard_link) as dashboard:
+            assert dashboard.status == 200 and b"Dask" in dashboard.read()
         assert cluster.train(config, cells, tmp_path / "here") == []
     assert len(trained) == 3
     wanted = {name: content for name, content in _files(calm).items() if name in _files(tmp_path / "here")}
