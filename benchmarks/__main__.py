@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import cluster, explorer, faults, game, growth, learning, projection, report, same_reward, speed
+from benchmarks import cluster, explorer, faults, game, growth, learning, projection, report, same_reward, soak, speed
 from benchmarks.common import Options, machine
 from mecpaper.config import find_root, load
 
@@ -27,6 +27,7 @@ PARTS = {
     "projection": projection,
     "cluster": cluster,
     "faults": faults,
+    "soak": soak,
     "same_reward": same_reward,
 }
 """Name -> module with `measure`; its docstring is the explanation in RESULTS.md. The longest comes last."""
