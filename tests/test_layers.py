@@ -17,6 +17,8 @@ ALLOWED = {
     "replay": {"game"},
     "algorithms": {"algorithms", "config", "game", "networks", "replay"},
     "pettingzoo": {"config", "game"},
+    "policies": {"config", "evaluate", "game", "networks"},
+    "export": {"config", "game", "policies", "results", "system"},
 }
 """First part of a module's name -> the parts of the package it may import, at most."""
 
