@@ -723,3 +723,29 @@ def robustness(root: Path, least: int) -> pd.DataFrame:
             row = {"reading": reading, "claim": number, "verdict": found.verdict, "effect": mean}
             rows.append(row | {"lower": lower, "upper": upper, "reason": found.reason})
     return pd.DataFrame(rows)
+
+
+def reading_effects(root: Path) -> pd.DataFrame:
+    """What each reading changes in the final measures, against the default reading at the same reduced share.
+
+    Args:
+        root: the project's folder.
+    Returns:
+        columns reading, algorithm, measure, default, effect, lower, upper, seeds: mean under the default reading, mean
+        difference by seed and Student's interval; a row for each algorithm that was trained under the reading.
+    """
+    runs = Runs.load(root)
+    rows = []
+    for reading in READINGS:
+        for algorithm in (OURS, *BASELINES):
+            if not (runs.has(algorithm, f"reading_{reading}") and runs.has(algorithm, "baseline")):
+                continue
+            for measure in ("reward", "energy", "ecpr_f", "sor", "offload_share"):
+                base = runs.final(measure, algorithm, "baseline")
+                part = Part(measure, difference(runs.final(measure, algorithm, f"reading_{reading}"), base))
+                mean, lower, upper = part.interval()
+                row = {"reading": reading, "algorithm": algorithm, "measure": measure, "default": base.mean()}
+                rows.append(row | {"effect": mean, "lower": lower, "upper": upper, "seeds": part.seeds})
+    return pd.DataFrame(
+        rows, columns=["reading", "algorithm", "measure", "default", "effect", "lower", "upper", "seeds"]
+    )

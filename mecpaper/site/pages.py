@@ -419,7 +419,30 @@ class Edition:
                 "Measured effect": sentence(row["measured_effect"]),
             }
             lines += [*(f"- **{name}** {text}" for name, text in facts.items() if text), ""]
+            lines += self.reading_effects(row["id"])
         return "\n".join(lines)
+
+    def reading_effects(self, reading: str) -> list[str]:
+        """What a reading changes in the final measures of each algorithm, where it was trained."""
+        path = self.root / "data" / "runs" / "reading_effects.csv"
+        if not path.exists():
+            return []
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["reading"] == reading]
+        if not rows:
+            return []
+        head = ["algorithm", "measure", "as read here", "change under the other reading", "95 % interval", "seeds"]
+        cells = [
+            [
+                row["algorithm"],
+                row["measure"],
+                *(f"{float(row[key]):.3f}" if row[key] else "" for key in ("default", "effect")),
+                f"{float(row['lower']):.3f} to {float(row['upper']):.3f}" if row["lower"] else "",
+                row["seeds"],
+            ]
+            for row in rows
+        ]
+        return ["Measured at the reduced share of the scale (notebook 51):", "", *table(head, cells), ""]
 
     def equation_places(self, text: str) -> str:
         """A place whose first equation is linked."""
