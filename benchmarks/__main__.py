@@ -14,7 +14,20 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import cluster, explorer, faults, game, growth, learning, projection, report, same_reward, soak, speed
+from benchmarks import (
+    cluster,
+    device_actor,
+    explorer,
+    faults,
+    game,
+    growth,
+    learning,
+    projection,
+    report,
+    same_reward,
+    soak,
+    speed,
+)
 from benchmarks.common import Options, machine
 from mecpaper.config import find_root, load
 
@@ -23,6 +36,7 @@ PARTS = {
     "rivals": speed,
     "game": game,
     "explorer": explorer,
+    "device_actor": device_actor,
     "growth": growth,
     "projection": projection,
     "cluster": cluster,
