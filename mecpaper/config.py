@@ -210,6 +210,7 @@ class LearningConfig(Section):
     buffer: Count
     reward_scale: Factor
     saturation_penalty: Weight
+    saturation_last: Weight
     warmup_fraction: Discount
     warmup: Literal["policy", "uniform"]
     noise: Annotated[list[Weight], Field(min_length=2, max_length=2)]

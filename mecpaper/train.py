@@ -238,6 +238,7 @@ class Training:
         """A round of an algorithm that replays (Algorithm 1, lines 3-19)."""
         game, done, learning = self.game, self.episode / self.scale.episodes, self.learning
         observation = game.reset(self.sources["game"])
+        self.learner.anneal(done)
         explore = self._exploration(done)
         exponent = self.learner.importance_exponent(done)
         shape = (game.slots, learning.batch)

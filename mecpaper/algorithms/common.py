@@ -155,6 +155,14 @@ class OffPolicy:
         self.target_actors, self.target_critic = copies(self.actors.weights), copies(self.critic.weights)
         self.actor_optimiser = Optimiser(self.actors.weights, learning.actor_learning_rate)
         self.critic_optimiser = Optimiser(self.critic.weights, learning.critic_learning_rate)
+        first = learning.saturation_penalty
+        self.saturation = torch.full((), first, device=game.device, dtype=torch.float64)
+
+    def anneal(self, done: float) -> None:
+        """Set the saturation penalty (D34) for a share `done` of the training: it is held at its first value for one
+        half, then falls linearly to its last, reached at five sixths."""
+        first, last = self.learning.saturation_penalty, self.learning.saturation_last
+        self.saturation.fill_(first + (last - first) * min(max(3.0 * done - 1.5, 0.0), 1.0))
 
     @torch.no_grad()
     def act(self, observation: Tensor, uniform: Tensor | None = None) -> Tensor:
@@ -206,7 +214,7 @@ class OffPolicy:
             last = number == len(returns) - 1
             (slope,) = torch.autograd.grad(value.sum() / batch, action, retain_graph=not last)
             slopes.append(slope * (1.0 - action.detach().square()))
-        slopes[0].sub_(raw, alpha=2.0 * self.learning.saturation_penalty / (batch * size))
+        slopes[0].addcmul_(raw, 2.0 * self.saturation / (batch * size), value=-1.0)
         both = self.actors.gradient(trace, slopes)
         return [[g[..., number, :] for g in both] for number in range(len(slopes))], action.detach()
 
