@@ -5,7 +5,7 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: demo test browser site repro cells lab lint bench lock clean
+.PHONY: demo test browser site repro cells lab lint coverage audit bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,7 +16,9 @@ help:
 	@echo "make repro    dvc repro: rebuild what has changed"
 	@echo "make cells    only its trainings, here or on the workers of DASK_SCHEDULER_ADDRESS"
 	@echo "make lab      JupyterLab on localhost"
-	@echo "make lint     ruff"
+	@echo "make lint     ruff and mypy"
+	@echo "make coverage the tests once more, with the share of the package that they run"
+	@echo "make audit    known vulnerabilities of the locked packages; needs the network"
 	@echo "make bench    timed comparisons; wants a quiet machine"
 
 .venv/.ready: requirements.lock pyproject.toml
@@ -64,7 +66,17 @@ lab: .venv/.ready
 	jupyter lab --ip=127.0.0.1 notebooks/00_read_me_first.ipynb
 
 lint: .venv/.ready
-	ruff check . && ruff format --check .
+	ruff check . && ruff format --check . && mypy
+
+# Not part of `make test`, which it slows down by about a seventh. Notebooks and browsers run besides; they do not count.
+coverage: export OMP_NUM_THREADS := 1
+coverage: .venv/.ready
+	python -m pytest -m "not browser" --cov --cov-report=term:skip-covered
+
+audit: .venv/.ready
+	python -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock
 
 bench: .venv/.ready
 	python -m benchmarks

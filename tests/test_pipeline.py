@@ -102,11 +102,3 @@ def test_the_project_folder_is_not_overwritten(root, monkeypatch):
 def test_committed_results_are_what_the_pipeline_would_give(root):
     done = _dvc(root, "status")
     assert "up to date" in done.stdout, done.stdout + done.stderr
-
-
-def test_environment_names_the_same_python_and_the_lock(root):
-    environment = YAML(typ="safe").load((root / "environment.yml").read_text())
-    assert "python=3.11" in environment["dependencies"]
-    assert "-r requirements.lock" in environment["dependencies"][-1]["pip"]
-    assert 'requires-python = ">=3.11"' in (root / "pyproject.toml").read_text()
-    assert "torch==2.13.0" in (root / "requirements.lock").read_text().splitlines()

@@ -1,0 +1,205 @@
+"""What an installation brings and needs, and that all that says so says the same."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
+
+import mecpaper
+
+ROOT = Path(__file__).resolve().parents[1]
+STACK = {
+    *("IPython", "ipykernel", "ipywidgets", "jupyter_client", "jupyter_core", "jupyterlab", "nbclient", "nbformat"),
+    *("papermill", "matplotlib", "PIL", "seaborn", "dvc", "sphinx", "myst_nb", "distributed", "dask", "onnx"),
+    *("onnxruntime", "cma", "pettingzoo", "gymnasium", "pytest", "hypothesis"),
+}
+"""Modules that a plain `pip install .` does not bring."""
+
+EXTRAS = {
+    "diagrams": "figures",
+    "explorer": "notebooks",
+    "figures": "figures",
+    "notebook": "notebooks",
+    "pettingzoo": "game",
+    "report": "figures",
+    "site": "site",
+}
+"""Module of the package that cannot be imported without an extra -> the extra."""
+
+
+@cache
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@cache
+def locked():
+    """Name -> version of requirements.lock."""
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(pair) == 2 for pair in pairs)
+    assert len({canonicalize_name(name) for name, _ in pairs}) == len(pairs)
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def read_yaml(name):
+    return YAML(typ="safe").load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def make_commands(text):
+    return re.findall(r"^\s*(?:- run: )?(make \w+)$", text, re.MULTILINE)
+
+
+# -- importing ---------------------------------------------------------------------------------------------
+
+
+def run_python(*arguments):
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("module", ["mecpaper", "mecpaper.config", "mecpaper.game"])
+def test_importing_the_model_loads_nothing_of_the_notebook_stack(module):
+    lines = run_python("-X", "importtime", "-c", f"import {module}").stderr.splitlines()
+    loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    assert module in loaded
+    assert not {name.split(".")[0] for name in loaded} & (STACK | {"scipy", "pandas"})
+    if module != "mecpaper.game":
+        assert "torch" not in loaded
+
+
+def test_without_extras_all_but_a_few_modules_can_be_imported():
+    code = f"""
+import importlib, pkgutil, sys
+for name in {sorted(STACK)}:
+    sys.modules[name] = None
+import mecpaper
+for module in pkgutil.walk_packages(mecpaper.__path__, "mecpaper."):
+    part = module.name.split(".")[1]
+    if part in {sorted(EXTRAS)} or module.name.endswith("__main__"):
+        continue
+    importlib.import_module(module.name)
+    print(part)
+"""
+    parts = set(run_python("-c", code).stdout.split())
+    assert {"config", "game", "train", "evaluate", "cells", "cluster", "export", "reference", "stats"} <= parts
+
+
+@pytest.mark.parametrize("part", EXTRAS)
+def test_what_needs_an_extra_exists_and_so_does_the_extra(part):
+    assert (ROOT / "mecpaper" / f"{part}.py").is_file() or (ROOT / "mecpaper" / part).is_dir()
+    assert EXTRAS[part] in project()["optional-dependencies"]
+
+
+def test_the_wheel_brings_every_module_and_the_marker_of_types():
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "mecpaper").rglob("*.py")}
+    assert {".".join(folder.parts) for folder in folders} == set(tables["packages"])
+    others = {p.name for p in (ROOT / "mecpaper").rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
+    assert others == {"py.typed"} and "py.typed" in tables["package-data"]["mecpaper"]
+
+
+def test_away_from_the_project_one_line_says_how_to_name_it(tmp_path, monkeypatch):
+    from mecpaper.config import ConfigError, find_root
+
+    monkeypatch.delenv("MECPAPER_ROOT", raising=False)
+    with pytest.raises(ConfigError, match=r"no params\.yaml with dvc\.yaml") as refused:
+        find_root("/")
+    assert "\n" not in str(refused.value)
+
+
+# -- one environment, said in several places ---------------------------------------------------------------
+
+
+def test_the_lock_has_a_version_in_range_of_every_dependency():
+    extras = project()["optional-dependencies"]
+    # `make browser` installs that extra on top of the lock; its versions are exact already.
+    assert all("==" in line for line in extras["browser"])
+    lines = project()["dependencies"] + [line for name, part in extras.items() if name != "browser" for line in part]
+    for requirement in map(Requirement, lines):
+        name = canonicalize_name(requirement.name)
+        if name == project()["name"]:
+            assert requirement.extras <= set(extras)
+            continue
+        assert name in locked(), f"{name}: not in requirements.lock"
+        assert requirement.specifier, f"{name}: no range"
+        assert requirement.specifier.contains(locked()[name]), f"{requirement}: {locked()[name]} is locked"
+
+
+def test_the_lock_needs_nothing_that_it_does_not_name():
+    absent = set()
+    for name in locked():
+        for line in importlib.metadata.requires(name) or ():
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                absent |= {canonicalize_name(requirement.name)} - set(locked()) - {"pip"}
+    # What torch's builds for CUDA bring.
+    assert not {name for name in absent if not name.startswith(("nvidia-", "cuda-", "triton"))}
+
+
+def test_the_tools_that_judge_code_are_pinned():
+    pinned = {Requirement(line).name: line for line in project()["optional-dependencies"]["dev"] if "==" in line}
+    assert {"mypy", "ruff"} <= set(pinned)
+
+
+def test_conda_gets_the_same_python_and_the_same_versions():
+    environment = read_yaml("environment.yml")
+    assert environment["channels"] == ["conda-forge"]
+    *named, last = environment["dependencies"]
+    assert last == {"pip": ["-r requirements.lock", "-e ."]}
+    assert "pip" in named
+    for line in named:
+        name, _, version = line.partition("=")
+        if name == "python":
+            assert version == "3.11" and SpecifierSet(project()["requires-python"]).contains(version)
+        elif name != "pip":
+            assert not version or SpecifierSet(f"=={version}.*").contains(locked()[canonicalize_name(name)]), line
+
+
+def test_the_workflow_runs_what_ci_runs_on_the_same_python():
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    commands = make_commands((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    assert {"make test", "make browser"} <= set(commands) and make_commands(text) == commands
+    workflow = YAML(typ="safe").load(text)
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 120 and "permissions" not in job
+        used = [step["uses"] for step in job["steps"] if "uses" in step]
+        assert all(re.fullmatch(r"actions/[\w-]+@v\d+", action) for action in used)
+        (python,) = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+        assert python == {"python-version": "3.11"}
+
+
+def test_commits_are_checked_as_make_lint_does_and_from_this_environment():
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert lint is not None
+    wanted = {command.strip().removesuffix(" .") for command in re.split(r"&&|\n", lint[1]) if command.strip()}
+    entries = set()
+    for repository in read_yaml(".pre-commit-config.yaml")["repos"]:
+        assert repository["repo"] == "local"
+        for hook in repository["hooks"]:
+            assert hook["language"] == "system" and hook["entry"].startswith(".venv/bin/")
+            entries.add(hook["entry"].removeprefix(".venv/bin/").removesuffix(" --force-exclude"))
+    assert entries == wanted
+
+
+def test_the_citation_and_the_changes_are_of_this_version():
+    citation = read_yaml("CITATION.cff")
+    assert citation["cff-version"] == "1.2.0" and citation["type"] == "software" and citation["message"]
+    assert citation["version"] == mecpaper.__version__ == importlib.metadata.version("mecpaper")
+    assert citation["license"] == project()["license"] == "MIT"
+    paper = citation["references"][0]
+    assert (paper["journal"], paper["volume"], paper["year"], paper["number"]) == (
+        "Computer Networks", 280, 2026, "112164"
+    )  # fmt: skip
+    assert f"## [{mecpaper.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
