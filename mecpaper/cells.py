@@ -15,7 +15,6 @@ from mecpaper import results
 from mecpaper.config import Config, fingerprint
 from mecpaper.train import Progress, Training, describe, together
 
-
 PATIENCE = 10.0
 """Seconds to wait for another trainer of a cell: a kernel whose notebook was killed notices within a few."""
 

@@ -184,7 +184,7 @@ def main() -> int:
                 bar.set_description(label)
 
             config = load(root / "params.yaml")
-            trained = train(config, config.cells, root, report)
+            trained = train(config, {str(key): names for key, names in config.cells.items()}, root, report)
     except (ConfigError, ClusterError, RuntimeError, OSError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -102,11 +102,11 @@ class GameConfig(Section):
     slots: Annotated[int, Field(ge=1, le=100_000)]
     frame_rate: Annotated[list[FrameRate], Field(min_length=2, max_length=2)]
     resolution: Annotated[list[Resolution], Field(min_length=2, max_length=2)]
-    transmit_power: Annotated[list[_device_constant(Power)], Field(min_length=2, max_length=2)]
-    cpu_frequency: Annotated[list[_device_constant(Frequency)], Field(min_length=2, max_length=2)]
+    transmit_power: Annotated[list[_device_constant(Power)], Field(min_length=2, max_length=2)]  # type: ignore[valid-type]
+    cpu_frequency: Annotated[list[_device_constant(Frequency)], Field(min_length=2, max_length=2)]  # type: ignore[valid-type]
     bits_per_pixel: Annotated[float, Field(ge=1e-3, le=1e3)]
     cycles_per_bit: Annotated[float, Field(ge=1e-3, le=1e9)]
-    energy_coefficient: _device_constant(EnergyCoefficient)
+    energy_coefficient: _device_constant(EnergyCoefficient)  # type: ignore[valid-type]
     server_frequency: Frequency
     bandwidth: Annotated[float, Field(ge=1, le=1e12)]
     noise_power: Noise
@@ -119,7 +119,7 @@ class GameConfig(Section):
     accuracy_scale: Annotated[float, Field(ge=1e-3, le=1e6)]
     quality_weights: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
     cost_weights: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
-    battery_capacity: _device_constant(Energy)
+    battery_capacity: _device_constant(Energy)  # type: ignore[valid-type]
     battery_threshold_fraction: Fraction
     harvest_fraction: Fraction
     insecure_request_cost: Annotated[float, Field(ge=0, le=1e6)]
@@ -303,7 +303,7 @@ class RandomConfig(OwnConfig):
     """What the Random baseline adds: nothing."""
 
 
-OWN = {
+OWN: dict[str, type[OwnConfig]] = {
     "cpo_maddpg": CPOMADDPGConfig,
     "lmaddpg": LMADDPGConfig,
     "maddpg": MADDPGConfig,
@@ -400,9 +400,9 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        for name, scale in self.scales.items():
-            if scale.scale != name:
-                raise ValueError(f"scales.{name}.scale = {scale.scale!r}: allowed is {name!r}")
+        for label, scale in self.scales.items():
+            if scale.scale != label:
+                raise ValueError(f"scales.{label}.scale = {scale.scale!r}: allowed is {label!r}")
         if self.run.scale not in self.scales:
             raise ValueError(f"run.scale = {self.run.scale!r}: one of {', '.join(self.scales)}")
         if "default" not in self.scenarios:
@@ -601,10 +601,10 @@ def load(path: Path | str | None = None) -> Config:
     except YAMLError as error:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
+        where = f", line {mark.line + 1}" if mark else ""
         if "undefined alias" in problem:
             problem += ": a scale that does not exist; allowed are the anchors under scales"
-        raise ConfigError(" ".join(f"{path.name}{line}: {problem}".split())) from None
+        raise ConfigError(" ".join(f"{path.name}{where}: {problem}".split())) from None
     if not isinstance(data, dict):
         raise ConfigError(f"{path.name} = {_shown(data)}: a mapping of sections is required")
     return parse(Config, data)

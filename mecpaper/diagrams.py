@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -76,20 +77,20 @@ def tint(role: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def write(axes: Axes, x: float, y: float, text: str, size: float = BODY, **more: object) -> None:
+def write(axes: Axes, x: float, y: float, text: str, size: float = BODY, **more: Any) -> None:
     """One line of text, by default centred on a point."""
     axes.text(x, y, text, fontsize=size, **({"ha": "center", "va": "center", "color": "0.1"} | more))
 
 
-def write_lines(axes: Axes, x: float, y: float, title: str, lines: Sequence[str] = (), **more: object) -> None:
+def write_lines(axes: Axes, x: float, y: float, title: str, lines: Sequence[str] = (), **more: Any) -> None:
     """A title in bold and the lines under it, as a block with its middle at height y."""
     texts = [title] * bool(title) + list(lines)
     for number, text in enumerate(texts):
-        bold = {"size": TITLE, "weight": "bold"} if title and number == 0 else {}
+        bold: dict[str, Any] = {"size": TITLE, "weight": "bold"} if title and number == 0 else {}
         write(axes, x, y + LINE * ((len(texts) - 1) / 2 - number), text, **(bold | more))
 
 
-def panel(axes: Axes, area: Box, role: str = "plain", fill: bool = True, **more: object) -> Box:
+def panel(axes: Axes, area: Box, role: str = "plain", fill: bool = True, **more: Any) -> Box:
     """A rounded rectangle in the colour and line of its role; without fill only its outline."""
     patch = FancyBboxPatch((area.x, area.y), area.width, area.height, boxstyle="round,pad=0,rounding_size=0.06")
     patch.set(facecolor=tint(role) if fill else "none", edgecolor=COLORS[role], linewidth=1.0)
@@ -210,7 +211,7 @@ def scenario(devices: int, chunks: int) -> Figure:
     _tower(axes, 5.85, 3.1)
     _server(axes, 6.57, 3.08)
     arrow(axes, [(6.02, 3.08), (6.36, 3.08)], "edge")
-    lines = ("$MEC_c$ cycles/s for a chunk,", r"$\xi$ cycles for each bit")
+    lines: tuple[str, ...] = ("$MEC_c$ cycles/s for a chunk,", r"$\xi$ cycles for each bit")
     write_lines(axes, station.middle[0], 2.4, "base station, server", lines)
     _channels(axes, front, station, chunks)
     arrow(axes, [(6.2, station.top), (6.2, 3.8), (2.0, 3.8), (2.0, front.top + 0.16)])
@@ -304,7 +305,12 @@ def decision(hidden: Sequence[int], chunks: int) -> Figure:
         low, height = rows[row]
         return Box(left[column], low, left[column + span - 1] + width - left[column], height)
 
-    lines = ("gain $g_{nk}$, bandwidth,", "battery $E^r_n$,", "harvest $E^{up}_n$,", "bounds of $p$ and $c$")
+    lines: tuple[str, ...] = (
+        "gain $g_{nk}$, bandwidth,",
+        "battery $E^r_n$,",
+        "harvest $E^{up}_n$,",
+        "bounds of $p$ and $c$",
+    )
     state = box(axes, cell(0, 0), "state, Eq. 32", lines)
     lines = ("layers of", "-".join(map(str, hidden)) + ",", rf"tanh, $5K = {5 * chunks}$ outputs")
     actor = box(axes, cell(1, 0), r"actor $\mathbfit{\pi_\theta}$", lines)
@@ -414,7 +420,7 @@ def architecture(hidden: Sequence[int], head_hidden: int, devices: int, chunks: 
     figure, axes = sheet(4.95)
     actors = _actors(axes, hidden, devices, chunks)
     critic = _critic(axes, hidden, head_hidden)
-    lines = (
+    lines: tuple[str, ...] = (
         r"$g_r = \nabla_\theta J_r$  (46)",
         r"$g_c = \nabla_\theta J_c$  (47)",
         r"$\tilde g_c = g_c\, \Vert g_r \Vert\, /\, (\Vert g_c \Vert + \epsilon)$  (48)",

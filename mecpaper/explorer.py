@@ -380,7 +380,7 @@ def secure_plane(
     probe = torch.randint(config.devices, (SITUATIONS, 1), generator=source)
     sent, others_power, others_db = (part[moments] for part in flat)
     sent = sent.scatter(1, probe, 0.0)
-    own = torch.linspace(*(float(np.mean(bound)) for bound in config.transmit_power), 41)
+    own = torch.linspace(float(np.mean(config.transmit_power[0])), float(np.mean(config.transmit_power[1])), 41)
     own_db = torch.linspace(*gain_axis(config), 21)
     # The same share of the greatest gain as in the game (D7), in dB or linear.
     top = config.gain_db[1] if config.readings.gain_error == "decibel" else 10.0 ** (config.gain_db[1] / 10.0)
@@ -438,7 +438,7 @@ def canvas() -> Figure:
         figure = Figure(figsize=(12.6, 6.4))
         top = figure.add_gridspec(1, 3, left=0.04, right=0.955, top=0.945, bottom=0.59, wspace=0.17)
         below = figure.add_gridspec(1, 4, left=0.04, right=0.985, top=0.435, bottom=0.075, wspace=0.22)
-        for part, title, across, up in zip((*top, *below), TITLES, XLABELS, YLABELS, strict=True):
+        for part, title, across, up in zip((*top, *below), TITLES, XLABELS, YLABELS, strict=True):  # type: ignore[misc]
             axes = figure.add_subplot(part)
             axes.set_title(title)
             axes.set_xlabel(across)
@@ -565,8 +565,8 @@ def draw_plane(axes: Axes, result: Result) -> None:
         x = right + (right - left) * (0.025 + 0.042 * place)
         color = RED if result.game.gain_db == gains else "0.55"
         axes.plot([x, x], gains, color=color, linewidth=9, clip_on=False, solid_capstyle="butt")
-        style = {"ha": "center", "va": "center", "rotation": 90, "fontsize": 6.5, "color": "white"}
-        axes.text(x, np.mean(gains), scenario.removeprefix("attacker_"), **style)
+        style: dict[str, Any] = {"ha": "center", "va": "center", "rotation": 90, "fontsize": 6.5, "color": "white"}
+        axes.text(x, float(np.mean(gains)), scenario.removeprefix("attacker_"), **style)
     for bound in result.game.gain_db:
         axes.axhline(bound, color="0.15", linewidth=1, linestyle=":")
     _frame(axes, (left, right), (low, high))
@@ -665,7 +665,7 @@ def snippet(settings: Config, state: State, algorithm: str) -> str:
     while name in settings.scenarios:
         count += 1
         name = f"{NAME}_{count}"
-    if known is not None and known in settings.cells.get(algorithm, ()):
+    if known is not None and known in {str(key): names for key, names in settings.cells.items()}.get(algorithm, []):
         return f"# Nothing to add: params.yaml trains {algorithm} on this setting as the scenario {known}.\n"
     lines = ["# Add to the sections of params.yaml that are there, then run: dvc repro"]
     if known is None:
@@ -777,7 +777,8 @@ class LiveTraining:
         if len(training.curve) == len(self.curve):
             return
         for point in training.curve[len(self.curve) :]:
-            self.curve.append(tuple(float(point[key][0]) for key in ("episode", "reward", "energy", "sor")))
+            reward, energy, sor = (float(point[key][0]) for key in ("reward", "energy", "sor"))
+            self.curve.append((int(point["episode"][0]), reward, energy, sor))
         self.report()
 
 

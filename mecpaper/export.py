@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,13 +58,13 @@ def actor_model(policy: StoredPolicy, device: int, game: GameConfig) -> ModelPro
             f"with {wanted}"
         )
     constants: dict[str, np.ndarray] = {}
-    nodes = []
+    nodes: list[Any] = []
 
     def constant(name: str, value: np.ndarray) -> str:
         constants[name] = value
         return name
 
-    def apply(operator: str, inputs: list[str], output: str, **attributes: int) -> str:
+    def apply(operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
         nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
 
@@ -96,7 +96,7 @@ def actor_model(policy: StoredPolicy, device: int, game: GameConfig) -> ModelPro
     first = constant("first", np.array([name == "offload" for name in VARIABLES]))
     apply("Where", [first, offload, ranged], "decision")
 
-    def value(name: str, *sizes: int) -> object:
+    def value(name: str, *sizes: int) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *sizes])
 
     graph = helper.make_graph(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -66,7 +67,7 @@ MEASURES = {
     "accuracy": "parsing accuracy per chunk, Eq. 16",
 }
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.grid": True,
     "grid.alpha": 0.3,
@@ -165,7 +166,7 @@ def draw_levels(
         axes.plot(runs[x] + shift, runs[measure], ".", color=color, markersize=3, alpha=0.5)
         if points:
             at, mean, below, above = np.array(points, dtype=float).T
-            style = {"color": color, "linestyle": DASHES[algorithm], "linewidth": 1.2, "capsize": 2}
+            style: dict[str, Any] = {"color": color, "linestyle": DASHES[algorithm], "linewidth": 1.2, "capsize": 2}
             axes.errorbar(at, mean, [below, above], marker="o", markersize=3.5, label=NAMES[algorithm], **style)
     axes.set_xticks(levels)
     axes.set_xlabel(label or x)

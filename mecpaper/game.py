@@ -79,7 +79,7 @@ class Game:
         self.observation_size = len(self.observation_names)
         self._constants()
         self.slot = 0
-        self.battery: Tensor | None = None
+        self.battery: Tensor
 
     # -- constants -------------------------------------------------------------------------------------
 
@@ -89,6 +89,28 @@ class Game:
     def _per_device(self, values: list[list[float]]) -> Tensor:
         tensor = torch.tensor(values, dtype=self.dtype, device=self.device)
         return tensor.view(self.runs, 1, self.devices, 1)
+
+    _bits_per_pixel: Tensor
+    _cycles_per_bit: Tensor
+    _server_frequency: Tensor
+    _bandwidth: Tensor
+    _noise_power: Tensor
+    _eavesdropper_noise_power: Tensor
+    _eavesdropper_power: Tensor
+    _accuracy_ceiling: Tensor
+    _accuracy_drop: Tensor
+    _accuracy_scale: Tensor
+    _harvest_fraction: Tensor
+    _insecure_request_cost: Tensor
+    _energy_coefficient: Tensor
+    _battery_capacity: Tensor
+    _frame_rate: tuple[Tensor, Tensor]
+    _resolution: tuple[Tensor, Tensor]
+    _gain_db: tuple[Tensor, Tensor]
+    _quality_weights: tuple[Tensor, Tensor]
+    _cost_weights: tuple[Tensor, Tensor]
+    _transmit_power: tuple[Tensor, Tensor]
+    _cpu_frequency: tuple[Tensor, Tensor]
 
     def _constants(self) -> None:
         configs = self.configs
@@ -169,7 +191,7 @@ class Game:
             return 0.5 * (greatest + least), torch.where(half > 0, half, torch.ones_like(half))
 
         constants = [*reversed(self._transmit_power), *reversed(self._cpu_frequency)]
-        ranges = [(value, value) for value in constants]
+        ranges: list[tuple[Tensor | float, Tensor | float]] = [(value, value) for value in constants]
         ranges += [middle(*self._gain_db)] * self.chunks
         ranges.append((0.5 * self._battery_capacity, 0.5 * self._battery_capacity))
         harvest = self._harvest_fraction * self._battery_capacity

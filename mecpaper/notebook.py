@@ -116,7 +116,7 @@ def _watch(path: Path, stop: threading.Event) -> None:
             done, total, label = path.read_text(encoding="utf-8").split("\n")
         except (FileNotFoundError, ValueError):
             continue
-        if label != current:
+        if bar is None or label != current:
             if bar is not None:
                 bar.close()
             bar = tqdm(total=int(total), desc=label, unit="ep", initial=int(done), file=sys.stderr, mininterval=1.0)

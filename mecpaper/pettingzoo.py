@@ -58,7 +58,8 @@ class SecureOffloading(ParallelEnv):
         self.metadata = {"name": "mecpaper_secure_offloading", "render_modes": [], "is_parallelizable": True}
         self.render_mode = None
         self.possible_agents = [f"device_{n}" for n in range(self.game.devices)]
-        self.agents, self._generators = [], []
+        self.agents: list[str] = []
+        self._generators: list[torch.Generator] = []
         self._centre, self._half = self.game.observation_range()
         ends = [np.inf if name.startswith("mean_") else 1.0 for name in self.game.observation_names]
         bound = np.array(ends, dtype=np.float32)

@@ -34,9 +34,9 @@ def intervals(
         for measure in measures:
             values = group[measure].dropna().to_numpy()
             if len(values):
-                mean, lower, upper = bootstrap_interval(values, confidence, resamples)
+                mean, lower, upper = map(float, bootstrap_interval(values, confidence, resamples))
             else:
-                mean = lower = upper = float("nan")
+                mean, lower, upper = float("nan"), float("nan"), float("nan")
             head = dict(zip(by, key, strict=True))
             ends = {"mean": float(mean), "lower": float(lower), "upper": float(upper)}
             rows.append({**head, "measure": measure, **ends, "seeds": len(values)})

@@ -55,6 +55,7 @@ def code_version(algorithm: str) -> str:
     digest = hashlib.sha256()
     for name in names:
         tree = ast.parse((package / name).read_text(encoding="utf-8"))
+        node: Any
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list):
@@ -271,7 +272,8 @@ class Training:
             parts.append((observation, action, slot.reward))
             observation = game.observe()
             self._tally_behaviour(slot)
-        rollout = Rollout(*(torch.stack(part) for part in zip(*parts, strict=True)), observation)
+        observations, actions, rewards = (torch.stack(part) for part in zip(*parts, strict=True))
+        rollout = Rollout(observations, actions, rewards, observation)
         count, epochs = game.slots * game.envs, learner.config.epochs
         order = torch.stack(
             [torch.stack([torch.randperm(count, generator=g) for _ in range(epochs)]) for g in self.sources["replay"]]
@@ -305,7 +307,8 @@ class Training:
             held = torch.stack([torch.rand(*shape, generator=g) for g in self.sources["noise"]])
             held = (2.0 * held - 1.0).to(game.device, game.dtype)
             return lambda t, observation: held
-        noise = annealed(tuple(learning.noise), done) * self._noise()
+        first, last = learning.noise
+        noise = annealed((first, last), done) * self._noise()
         return lambda t, observation: (self.learner.act(observation) + noise[t]).clamp(-1.0, 1.0)
 
     def _learn(self, uniform: Tensor, exponent: float, done: float) -> None:
@@ -321,8 +324,8 @@ class Training:
                 **{name: inputs[name] for name in ("observation", "action", "next_observation")},
             )
         if self.learner.smooths_target:
-            shape = batch.action.shape[1:]
-            noise = torch.stack([torch.randn(*shape, generator=g) for g in self.sources["smoothing"]])
+            size = batch.action.shape[1:]
+            noise = torch.stack([torch.randn(*size, generator=g) for g in self.sources["smoothing"]])
             inputs["noise"] = noise.to(self.game.device, self.game.dtype)
         self.updates += 1
         diagnostics = dict(self.learn[self.updates % self.learner.period](**inputs))

@@ -78,7 +78,7 @@ class Optimiser:
 
     def tensors(self) -> dict[str, Tensor]:
         """Moments and step counts by name, created if no step was made yet; to be written to in place."""
-        named = {}
+        named: dict[str, Tensor] = {}
         for i, weight in enumerate(self.weights):
             state = self.adam.state[weight]
             if not state:

@@ -24,14 +24,14 @@ class MADDPG(OffPolicy):
             diagnostics, each `[run]`.
         """
         with torch.no_grad():
-            reward, _ = self.instant(batch)
+            reward = self.instant(batch)[0]
             target = td_target(reward, self.learning.reward_discount, self.next_values(batch)[..., 0])
         error = self.critic(batch.observation, batch.action)[..., 0] - target
         loss = error.square().mean(dim=(1, 2))
         critic_norm = self.critic_step(loss)
 
-        (g_r,), action = self.policy_gradients(batch.observation, lambda values: [values[..., 0]])
-        actor_norm = self.actor_step([-g for g in g_r])
+        gradients, action = self.policy_gradients(batch.observation, lambda values: [values[..., 0]])
+        actor_norm = self.actor_step([-g for g in gradients[0]])
 
         self.follow_targets()
         return {

@@ -6,7 +6,9 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -75,7 +77,7 @@ class Notebook:
     def __init__(self, path: Path) -> None:
         self.path, self.stem = path, path.stem
         self.node: NotebookNode = nbformat.read(path, 4)
-        self.headings = {}
+        self.headings: dict[Any, Any] = {}
         for place, cell in enumerate(self.node.cells):
             if cell.cell_type == "markdown":
                 for line in _heading_lines(cell.source):
@@ -195,7 +197,7 @@ class Notebook:
                     if "text/markdown" in data:
                         shown = linked(_joined(data["text/markdown"]))
                         if (self.stem, heading) in alternatives:
-                            shown = re.sub(r"!\[[^\]]*\](?=\(\S*figures/)", lambda _, new=text: f"![{new}]", shown)
+                            shown = re.sub(r"!\[[^\]]*\](?=\(\S*figures/)", partial(_image, text), shown)
                         data["text/markdown"] = shown
             cells.append(cell)
         made.cells = cells
@@ -215,6 +217,10 @@ class Notebook:
                 lines.append(f"(nb-{slug(self.stem)}-{name})=")
             lines.append(line)
         return "\n".join(lines)
+
+
+def _image(alternative: str, found: re.Match[str]) -> str:
+    return f"![{alternative}]"
 
 
 def _joined(text: str | list[str]) -> str:
@@ -256,7 +262,7 @@ def _drawing(tree: ast.Module, helpers: dict[str, ast.FunctionDef]) -> list[str]
                 seen.add(node.func.id)
                 waiting.append(helpers[node.func.id])
             owner = getattr(getattr(node.func, "value", None), "id", None)
-            if owner in DRAWING and node.func.attr not in HOUSEKEEPING:
+            if isinstance(node.func, ast.Attribute) and owner in DRAWING and node.func.attr not in HOUSEKEEPING:
                 found.append(f"mecpaper.{owner}.{node.func.attr}")
     return list(dict.fromkeys(found)) or ["mecpaper.tables.save"]
 

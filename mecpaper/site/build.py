@@ -27,8 +27,8 @@ def write_sources(root: Path, folder: Path) -> bool:
         text = nbformat.writes(notebook.prepared(edition.alternatives, edition.linked), 4)
         made[f"notebooks/{notebook.path.name}"] = text.encode()
         made[f"downloads/{notebook.path.name}"] = notebook.path.read_bytes()
-    for path, text in edition.code.texts.items():
-        made[f"code/{path}"] = text.encode()
+    for place, text in edition.code.texts.items():
+        made[f"code/{place}"] = text.encode()
     for path in sorted((root / "figures").iterdir()):
         if path.suffix == ".png":
             made[f"figures/{path.name}"] = path.read_bytes()

@@ -323,7 +323,7 @@ class Edition:
         number, stem = int(row["equation"]), row["notebook"].removesuffix(".ipynb")
         notebook = self.notebooks.get(stem)
         found = notebook.equation(number) if notebook else None
-        if found is None:
+        if notebook is None or found is None:
             where = link(plain(notebook.title), f"nb-{slug(stem)}-{slug(notebook.title)}") if notebook else stem
             return STATED.get(number, ""), where
         heading = notebook.heading_above(found[1])
@@ -502,6 +502,7 @@ def _entry(book: Notebook) -> str:
 def _symbol(text: str) -> str:
     """A symbol of the paper as a formula, with what is said of its place behind it."""
     found = re.fullmatch(r"(.*?)( \((?:Eq|Table|Section|Algorithm|Fig|as )[^()]*\))?", text)
+    assert found is not None  # the pattern takes any text
     return f"${found[1]}$" + plain(found[2] or "")
 
 

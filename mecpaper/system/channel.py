@@ -35,7 +35,7 @@ def interference(offload: Tensor, transmit_power: Tensor, gain: Tensor) -> Tenso
     return (received.sum(dim=-2, keepdim=True) - received).clamp(min=0.0)
 
 
-def shannon_rate(bandwidth: Tensor | float, signal: Tensor, noise: Tensor) -> Tensor:
+def shannon_rate(bandwidth: Tensor | float, signal: Tensor, noise: Tensor | float) -> Tensor:
     r"""Capacity of a link, $W \log_2(1 + \text{signal}/\text{noise})$: the form of Eq. (5) and (9).
 
     Args:

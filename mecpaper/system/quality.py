@@ -3,8 +3,13 @@
 import torch
 from torch import Tensor
 
+Weights = tuple[Tensor, Tensor] | tuple[float, float]
+"""Two numbers that sum to 1; or one per run, broadcastable to what they weigh."""
 
-def accuracy(resolution: Tensor, ceiling: float = 0.988, drop: float = 4.469, scale: float = 200.0) -> Tensor:
+
+def accuracy(
+    resolution: Tensor, ceiling: Tensor | float = 0.988, drop: Tensor | float = 4.469, scale: Tensor | float = 200.0
+) -> Tensor:
     r"""Parsing accuracy of a chunk, Eq. (16).
 
     $$a_{nk}(t) = 0.988 - 4.469\, e^{-r_{nk}(t)/200}$$
@@ -79,7 +84,7 @@ def smoothness(frame_smoothness: Tensor, frame_change: Tensor) -> Tensor:
     return frame_smoothness * frame_change
 
 
-def recognition_quality(weights: tuple[float, float], mean_accuracy: Tensor, mean_smoothness: Tensor) -> Tensor:
+def recognition_quality(weights: Weights, mean_accuracy: Tensor, mean_smoothness: Tensor) -> Tensor:
     r"""Video recognition quality, Eq. (14): $V_{nk}(t) = \mu_1 A_{nk}(t) + \mu_2 F_{nk}(t)$.
 
     Args:
@@ -93,7 +98,7 @@ def recognition_quality(weights: tuple[float, float], mean_accuracy: Tensor, mea
     return weights[0] * mean_accuracy + weights[1] * mean_smoothness
 
 
-def compute_cost(weights: tuple[float, float], latency: Tensor, energy: Tensor) -> Tensor:
+def compute_cost(weights: Weights, latency: Tensor, energy: Tensor) -> Tensor:
     r"""Computational cost, Eq. (20): $C_{nk}(t) = \beta_1 L_{nk}(t) + \beta_2 E_{nk}(t)$.
 
     Args:

@@ -1,5 +1,7 @@
 """The eavesdropper and the secrecy constraint (Section 3.5, Eq 9-13, C6)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -119,7 +121,7 @@ def is_secure(secrecy_rate: Tensor) -> Tensor:
     return secrecy_rate > 0
 
 
-def executed_offload(requested: Tensor, secure_given) -> tuple[Tensor, Tensor]:
+def executed_offload(requested: Tensor, secure_given: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     r"""Turn insecure requests into local execution until every executed offload is secure, §3.5.
 
     Taking a sender off the air lowers the interference of the server and of the eavesdropper alike, so a

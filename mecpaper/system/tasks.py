@@ -34,7 +34,7 @@ def scale_to_range(signal: Tensor, least: Tensor | float, greatest: Tensor | flo
     """
     span = greatest - least
     value = least + 0.5 * (signal.clamp(-1.0, 1.0) + 1.0) * span
-    return value.clamp(min=least, max=greatest)
+    return value.clamp(min=least, max=greatest)  # type: ignore[arg-type]
 
 
 def chunk_size(bits_per_pixel: Tensor | float, frame_rate: Tensor, resolution: Tensor) -> Tensor:
