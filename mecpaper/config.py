@@ -572,7 +572,10 @@ def find_root(start: Path | str | None = None) -> Path:
     for candidate in (folder, *folder.parents):
         if (candidate / "params.yaml").is_file() and (candidate / "dvc.yaml").is_file():
             return candidate
-    raise ConfigError(f"project root: no params.yaml with dvc.yaml in {folder} or above it")
+    raise ConfigError(
+        f"project root: no params.yaml with dvc.yaml in {folder} or above it; "
+        "name the folder in MECPAPER_ROOT, or the file in load(path)"
+    )
 
 
 def load(path: Path | str | None = None) -> Config:

@@ -9,8 +9,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -26,8 +26,7 @@ NAMES = {
     "mappo": "MAPPO",
     "random": "Random",
 }
-COLORS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161")
-PALETTE = {name: to_rgb(color) for name, color in zip(ORDER, COLORS, strict=True)}
+PALETTE = dict(zip(ORDER, sns.color_palette("colorblind", len(ORDER)), strict=True))
 DASHES = dict(zip(ORDER, ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1))), strict=True))
 """Colour-blind palette and a line style each, so that colour is never the only difference."""
 

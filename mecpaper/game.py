@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -79,7 +80,7 @@ class Game:
         self.observation_size = len(self.observation_names)
         self._constants()
         self.slot = 0
-        self.battery: Tensor
+        self.battery: Tensor | None = None
 
     # -- constants -------------------------------------------------------------------------------------
 
@@ -241,7 +242,7 @@ class Game:
         columns = [bound.expand(shape) for bound in (*reversed(self._transmit_power), *reversed(self._cpu_frequency))]
         columns += [
             self._episode_gain_db[self.slot],
-            self.battery.unsqueeze(-1),
+            cast(Tensor, self.battery).unsqueeze(-1),
             self._episode_harvest[self.slot].unsqueeze(-1),
             self._bandwidth.expand(shape),
         ]
