@@ -80,7 +80,7 @@ class Game:
         self.observation_size = len(self.observation_names)
         self._constants()
         self.slot = 0
-        self.battery: Tensor | None = None
+        self.battery = cast(Tensor, None)  # until the first reset
 
     # -- constants -------------------------------------------------------------------------------------
 
@@ -242,7 +242,7 @@ class Game:
         columns = [bound.expand(shape) for bound in (*reversed(self._transmit_power), *reversed(self._cpu_frequency))]
         columns += [
             self._episode_gain_db[self.slot],
-            cast(Tensor, self.battery).unsqueeze(-1),
+            self.battery.unsqueeze(-1),
             self._episode_harvest[self.slot].unsqueeze(-1),
             self._bandwidth.expand(shape),
         ]
