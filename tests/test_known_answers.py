@@ -58,7 +58,13 @@ def played(training, watch=lambda: None):
 # -- one slot, a quadratic reward ----------------------------------------------------------------------
 
 ONE_SLOT = {"slots": 1, "battery_capacity": 2.0}
-PLAIN = {"reward_discount": 0.0, "saturation_penalty": 0.0, "output_start": [0.0] * 5, "critic_learning_rate": 5e-3}
+PLAIN = {
+    "reward_discount": 0.0,
+    "saturation_penalty": 0.0,
+    "saturation_last": 0.0,
+    "output_start": [0.0] * 5,
+    "critic_learning_rate": 5e-3,
+}
 """A slot that has no next one needs no discount, and the penalty of D34 would move the best action."""
 
 WEIGHTS = torch.tensor([0.4, 0.3, 0.2, 0.1])
@@ -225,7 +231,12 @@ def test_eq24_every_learner_finds_who_should_send(small, algorithm):
     # that replay sometimes stay where the critic's slope at a decision of -1 or 1, which is all that D30 hands the
     # actors, has not the sign of what the other decision would change. Of 16 seeds 14 to 16 found the sender.
     learning = {"critic": "joint", "warmup": "uniform", "warmup_fraction": 0.2}
-    learning |= {"output_start": [-0.5, 0.0, 0.0, 0.0, 0.0], "reward_discount": 0.2, "saturation_penalty": 0.01}
+    learning |= {
+        "output_start": [-0.5, 0.0, 0.0, 0.0, 0.0],
+        "reward_discount": 0.2,
+        "saturation_penalty": 0.01,
+        "saturation_last": 0.01,
+    }
     config = configured(small, SENDER, 200, 16, learning)
     rewards = enumerated(config)
     best = rewards.max().item()
