@@ -269,7 +269,7 @@ def test_eq42_eq43_a_step_of_maddpg_goes_where_the_return_rises(settings):
 
 
 def test_the_saturation_penalty_is_held_for_half_and_reaches_its_last_value_at_five_sixths(settings):
-    learner = make("maddpg", Game([settings.game], 1), settings, saturation_penalty=0.03, saturation_last=0.01)
+    learner = make(MADDPG, tiny_game(settings), settings, saturation_penalty=0.03, saturation_last=0.01)
     assert learner.saturation.item() == 0.03
     for done, wanted in ((0.0, 0.03), (0.5, 0.03), (2 / 3, 0.02), (5 / 6, 0.01), (0.99, 0.01)):
         learner.anneal(done)
