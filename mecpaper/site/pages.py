@@ -431,9 +431,18 @@ class Edition:
             rows = [row for row in csv.DictReader(file) if row["reading"] == reading]
         if not rows:
             return []
-        head = ["algorithm", "measure", "as read here", "change under the other reading", "95 % interval", "seeds"]
+        head = [
+            "share",
+            "algorithm",
+            "measure",
+            "as read here",
+            "change under the other reading",
+            "95 % interval",
+            "seeds",
+        ]
         cells = [
             [
+                row["share"],
                 row["algorithm"],
                 row["measure"],
                 *(f"{float(row[key]):.3f}" if row[key] else "" for key in ("default", "effect")),
@@ -442,7 +451,12 @@ class Edition:
             ]
             for row in rows
         ]
-        return ["Measured at the reduced share of the scale (notebook 51):", "", *table(head, cells), ""]
+        return [
+            "By algorithm (notebook 51); at a share of the scale, the full or the reduced one:",
+            "",
+            *table(head, cells),
+            "",
+        ]
 
     def equation_places(self, text: str) -> str:
         """A place whose first equation is linked."""
