@@ -33,10 +33,13 @@ demo: .venv/.ready
 	python -m mecpaper.rebuild demo build/demo
 
 # Small tensors: one thread is as fast, and does not stall when other work shares the cores.
+# A process for each core, up to four; the tests of a file, or the cells of a notebook, stay together and in order.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: export OMP_NUM_THREADS := 1
 test: .venv/.ready
-	python -m pytest -m "not browser"
-	python -m pytest --nbval --nbval-current-env -p no:cacheprovider notebooks
+	python -m pytest -m "not browser" $(PARALLEL)
+	python -m pytest --nbval --nbval-current-env -p no:cacheprovider $(PARALLEL) notebooks
 
 # Debian's Chromium where this user may install it, otherwise the one that Playwright brings; without either the tests
 # are skipped and say why.
@@ -71,7 +74,7 @@ lint: .venv/.ready
 # Not part of `make test`, which it slows down by about a seventh. Notebooks and browsers run besides; they do not count.
 coverage: export OMP_NUM_THREADS := 1
 coverage: .venv/.ready
-	python -m pytest -m "not browser" --cov --cov-report=term:skip-covered
+	python -m pytest -m "not browser" $(PARALLEL) --cov --cov-report=term:skip-covered
 
 audit: .venv/.ready
 	python -m venv build/audit

@@ -1,4 +1,4 @@
-"""What the whole paper would take on this machine; nothing runs on a GPU here, and nothing is trained.
+"""What the whole paper would take on this machine, and on a GPU by arithmetic; nothing is trained.
 
 For every cell of params.yaml that learns, at the scale `paper` (2000 episodes, one update per slot after the warm-up,
 all seeds of a cell in one batched program):
@@ -8,6 +8,13 @@ all seeds of a cell in one batched program):
 with both times measured for the cell's own number of devices and all its seeds at once. Playing a slot is exploring,
 `step`, `observe`, storing and sampling. Evaluations along the way and checkpoints are left out, and so are notebooks.
 Cells with the same sizes are measured once. MAPPO makes its updates after each round of episodes, on those episodes.
+
+The GPU is not measured but computed, from the floating-point operations of an update (those of its matrix products)
+and the operations that torch starts in a slot and in an update, both counted here, and from assumptions: an H200 does
+67 TFLOP/s in single precision (its data sheet), of which a quarter is reached; torch starts an operation every 5 us,
+and every 2.5 us where it is replayed from a recorded graph (updates). Cells that fit together are one program
+(`mecpaper.cells.groups`), one program runs after another, and starting and arithmetic do not overlap. So it is an
+estimate from above, if the assumptions hold.
 """
 
 from __future__ import annotations
@@ -15,15 +22,42 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import Options, Work, figure, interleaved, make_game, make_learner, make_work, timed
 from mecpaper.algorithms import ALGORITHMS
+from mecpaper.cells import groups
 from mecpaper.config import Config
 from mecpaper.game import Game, generators
 from mecpaper.replay import Replay
 
 REPLAY = 2000
 """Transitions in the buffer that is played into here, to save memory; a sample costs little more in a larger one."""
+
+GPU = {"rate": 0.25 * 67e12, "start": 5e-6, "replayed": 2.5e-6}
+"""Assumed of the GPU: FLOP/s, seconds to start an operation, and the same in a recorded graph."""
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations that torch starts."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count and do it; a view starts nothing on a GPU."""
+        self.count += not func.is_view
+        return func(*args, **(kwargs or {}))
+
+
+def counted(work: Work) -> tuple[float, float]:
+    """Floating-point operations in products and started operations, for each slot or update of a call."""
+    work.call()
+    with FlopCounterMode(display=False) as flops:
+        work.call()
+    with Operations() as operations:
+        work.call()
+    return flops.get_total_flops() / work.updates, operations.count / work.updates
 
 
 def play(config: Config, algorithm: str, game: Game) -> Work:
@@ -72,18 +106,34 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         figure(name, "ms", [1e3 * value / works[name].updates for value in values]) for name, values in seconds.items()
     ]
     median = {entry["name"]: entry["median"] / 1e3 for entry in figures}
-    values, total = [], 0.0
+    amounts = {name: counted(work) for name, work in works.items()}
     rounds = scale.episodes // scale.episodes_at_once
     slots = rounds * config.game.slots
-    for (name, scenario), key in keys.items():
+    values, total, flops, starting, programs = [], 0.0, 0.0, 0.0, 0
+    for key in dict.fromkeys(keys.values()):
+        members = [scenario for (_, scenario), own in keys.items() if own == key]
+        name = key.partition(",")[0]
+        slot, update = f"{key}: slot", f"{key}: update"
         if ALGORITHMS[name].on_policy:
-            updates = rounds * works[f"{key}: update"].updates
+            updates = rounds * works[update].updates
         else:
             updates = round((1.0 - config.learning.warmup_fraction) * slots) // scale.slots_per_update
-        slot_time, update_time = median[f"{key}: slot"], median[f"{key}: update"]
-        spent = slots * slot_time + updates * update_time
-        total += spent
-        formula = f"{slots} x {1e3 * slot_time:.2f} ms + {updates} x {1e3 * update_time:.2f} ms = {spent / 3600:.2f} h"
-        values.append([f"{name}, {scenario}", formula])
-    values.append([f"all {len(cells)} cells that learn, {seeds} seeds each", f"{total / 3600:.1f} h"])
+        spent = slots * median[slot] + updates * median[update]
+        total += len(members) * spent
+        flops += len(members) * updates * amounts[update][0]
+        together = len(groups(config, name, members, batched=True))
+        programs += together
+        starting += together * slots * amounts[slot][1] * GPU["start"]
+        starting += together * updates * amounts[update][1] * GPU["replayed"]
+        hours = f"{slots} x {1e3 * median[slot]:.2f} ms + {updates} x {1e3 * median[update]:.2f} ms"
+        values.append([f"{key}: {len(members)} cells, each", f"{hours} = {spent / 3600:.2f} h"])
+        values.append(
+            [f"{key}: operations of a slot, of an update", f"{amounts[slot][1]:.0f}, {amounts[update][1]:.0f}"]
+        )
+    values.append([f"all {len(cells)} cells that learn, {seeds} seeds each, here", f"{total / 3600:.1f} h"])
+    arithmetic = flops / GPU["rate"]
+    rate = f"{GPU['rate'] / 1e12:.1f} TFLOP/s"
+    values.append(["GPU, arithmetic of the updates", f"{flops / 1e15:.1f} PFLOP at {rate}: {arithmetic / 60:.0f} min"])
+    values.append(["GPU, starting operations", f"{programs} programs: {starting / 60:.0f} min"])
+    values.append(["GPU, all cells", f"{(arithmetic + starting) / 60:.0f} min"])
     return {"figures": figures, "ratios": [], "values": values}

@@ -22,6 +22,12 @@ of 256-128-64 with ReLU, Adam, single precision, the same threads. All are measu
   value for all agents, false a joint critic for each. Either way one policy loss is backpropagated through the actors
   of all agents.
 - Of MATD3 an update is half of two calls of `learn`, since the actors learn at every second.
+
+What stands between us and the goals that are not reached is arithmetic. The part "learning" says how many operations an
+update with the pooled critic makes and how fast this machine does them: at its full rate, with nothing else to do, an
+update would still take more than half the time it takes now, and 15 times AgileRL is more than that rate allows. What
+would reach them is less arithmetic: a smaller batch (the default of params.yaml is half of the one here), the joint
+critic, or lower precision where the hardware has it.
 """
 
 from __future__ import annotations

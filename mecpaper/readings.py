@@ -20,7 +20,7 @@ READINGS = ("D4", "D5", "D7", "D11", "D17", "D19", "D20", "D21", "D25", "D28")
 OURS_ALONE = ("D21", "D25", "D28")
 """Those that change nothing for the baselines but LMADDPG's cost under D21; the others need no runs of their own."""
 
-FULL = {"D25": "gradient_lagrangian", "D34": "saturation_falls"}
+FULL = {"D25": "gradient_lagrangian", "D40": "conservative_start"}
 """Readings that also have a scenario at the full share, to be held against `default`."""
 
 MEASURES = {"reward": "reward", "energy": "energy in J", "ecpr_f": "ECPR-f", "sor": "SOR", "offload_share": "offloaded"}

@@ -16,6 +16,11 @@ hypothesis.load_profile("ordinary")
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole pipeline first: it takes as long as all else, and runs beside it where tests run in parallel."""
+    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The project's folder."""
