@@ -54,7 +54,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("path", "value", "words"), WRONG, ids=[f"{p}={v}"[:50] for p, v, _ in WRONG])
+@pytest.mark.parametrize(
+    ("path", "value", "words"), WRONG, ids=[f"{p}={'removed' if v is _REMOVE else v}"[:50] for p, v, _ in WRONG]
+)
 def test_wrong_value_is_refused_in_one_line(settings, path, value, words):
     with pytest.raises(ConfigError) as caught:
         config.parse(config.Config, _changed(settings, path, value))
