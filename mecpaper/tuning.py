@@ -1,4 +1,4 @@
-"""The same small search for every learner, on seeds that are used for nothing else.
+"""The same small search for every learner, on seeds from which no result comes.
 
 `python -m mecpaper.tuning` trains what is missing from data/runs/tuning.csv; finished rows are kept by fingerprint.
 """
