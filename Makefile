@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
+# DVC unpickles what it finds in this cache, whose usual place everyone on the machine may write to (CVE-2025-69872).
+export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export JUPYTER_PLATFORM_DIRS := 1
 
 .PHONY: demo test browser site repro cells lab lint coverage audit bench lock clean
@@ -76,10 +78,11 @@ coverage: export OMP_NUM_THREADS := 1
 coverage: .venv/.ready
 	python -m pytest -m "not browser" $(PARALLEL) --cov --cov-report=term:skip-covered
 
+# Other options for pip-audit, such as a mirror of the database, in AUDIT.
 audit: .venv/.ready
 	python -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
-	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock
+	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock $(AUDIT)
 
 bench: .venv/.ready
 	python -m benchmarks

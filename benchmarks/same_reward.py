@@ -17,7 +17,13 @@ the scale.
   time to that level, and at most so many minutes. After the scale's episodes it goes on with the last noise. A level it
   did not reach in the time it had counts as more than that time (">").
 - Rewards rise and fall during training, so the first time above a level can be a lucky one, on either side. A level
-  that a policy reaches before it has learned says nothing; the rewards at the start are given.
+  that a policy reaches before it has learned says nothing: both start from the same first policy, whose reward is
+  given below, and the levels lie above it.
+
+A rival that never rises above its first policy gives a bound, and the bound is about more than speed. AgileRL's actors
+saturate soon after learning starts, and later with a smaller learning rate, as its learners have nothing against it
+(D34). Nor do separate critics on the joint input, with which it learns, rise above the first policy of this game in
+the same time when they are ours (`critic: separate`, D19). How much of the quotient is speed says the part "rivals".
 """
 
 from __future__ import annotations

@@ -23,11 +23,12 @@ of 256-128-64 with ReLU, Adam, single precision, the same threads. All are measu
   of all agents.
 - Of MATD3 an update is half of two calls of `learn`, since the actors learn at every second.
 
-What stands between us and the goals that are not reached is arithmetic. The part "learning" says how many operations an
-update with the pooled critic makes and how fast this machine does them: at its full rate, with nothing else to do, an
-update would still take more than half the time it takes now, and 15 times AgileRL is more than that rate allows. What
-would reach them is less arithmetic: a smaller batch (the default of params.yaml is half of the one here), the joint
-critic, or lower precision where the hardware has it.
+What stands between us and the goals that are not reached with the pooled critic is arithmetic. The part "learning" says
+how many operations an update makes and how fast this machine does them: at its full rate, with nothing else to do, an
+update would still take more than half the time it takes now. What would reach them is less arithmetic: a smaller batch
+(the default of params.yaml is half of the one here), the joint critic, or lower precision where the hardware has it.
+With separate critics it is memory as well: their weights, gradients, moments and targets are five times 14 MB, which
+every update reads and writes several times, and the quotients move with how busy the machine's memory is.
 """
 
 from __future__ import annotations

@@ -420,7 +420,10 @@ class Config(Section):
             try:
                 self._check(changes)
             except ConfigError as error:
-                raise ValueError(place + str(error).removeprefix("game." if place else "")) from None
+                reason = str(error)
+                if place:
+                    reason = place + reason.removeprefix("game.").removeprefix("readings.")
+                raise ValueError(reason) from None
         for algorithm, candidates in self._searched():
             for name, changes in getattr(self.tuning, candidates).items():
                 try:

@@ -55,7 +55,7 @@ VERDICT_COLORS = {
 }
 
 MEASURES = {
-    "reward": "average reward per device and slot, $R_n(t)$",
+    "reward": "reward per device and slot, $R_n(t)$",
     "ecpr_f": "ECPR-f: device-slots with $E > C_{limit}$",
     "ecpr_m": "ECPR-m: energy above $C_{limit}$ / all energy",
     "sor": "safe offload rate (executed / requested)",
@@ -68,6 +68,7 @@ MEASURES = {
 
 STYLE: dict[Any, Any] = {
     "font.size": 9,
+    "axes.labelsize": 8,
     "axes.grid": True,
     "grid.alpha": 0.3,
     "axes.spines.top": False,

@@ -245,7 +245,8 @@ class Critic:
         own_only = self.kind == "separate" and action is not None and action.requires_grad
         if own_only:
             joint = joint.detach()
-        rows = joint.repeat_interleave(self.stacks, dim=0) if self.stacks > 1 else joint
+        # For a single run a view, which every stack reads.
+        rows = joint.unsqueeze(1).expand(-1, self.stacks, -1, -1).flatten(0, 1)
         first = linear(rows, w[0], w[1])
         if own_only:
             # Adds zero, and carries the gradient to each agent's own action alone.
@@ -253,7 +254,7 @@ class Critic:
             delta = (own - own.detach()).transpose(1, 2).unsqueeze(1).expand(-1, self.copies, -1, -1, -1)
             weight = w[0].view(self.runs, self.copies, self.agents, -1, w[0].shape[-1])
             picked = weight[:, :, torch.arange(self.agents, device=joint.device).unsqueeze(1), self._own_rows]
-            first = first + torch.bmm(delta.flatten(0, 2), picked.flatten(0, 2))
+            first = torch.baddbmm(first, delta.flatten(0, 2), picked.flatten(0, 2))
         return linear(first.relu_(), w[2], w[3]).relu_()
 
     def _head_values(self, rows: Tensor, w: list[Tensor]) -> Tensor:

@@ -74,7 +74,9 @@ def rebuild(root: Path, folder: Path, scale: str) -> int:
 
 def _rebuild(root: Path, folder: Path, scale: str) -> int:
     prepare(root, folder, scale)
-    environment = dict(os.environ, MECPAPER_ROOT=str(folder), PYTHONPATH=str(folder), DVC_NO_ANALYTICS="1")
+    own = {"MECPAPER_ROOT": str(folder), "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+    # The Makefile says why DVC does not keep this cache in its usual place.
+    environment = os.environ | own | {"DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "tmp" / "site")}
     dvc = [sys.executable, "-m", "dvc"]
     if not (folder / ".dvc").exists():
         subprocess.run([*dvc, "init", "--no-scm", "--quiet"], cwd=folder, env=environment, check=True)

@@ -6,10 +6,13 @@ step. Sampling takes its random numbers from the caller, so a run's samples depe
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from mecpaper.config import ConfigError
 
 
 def normalised_error(error: Tensor, delta: float) -> Tensor:
@@ -111,6 +114,8 @@ class Replay:
         observation_size, action_size: columns of the parts.
         device, dtype: where and how to store.
         prioritised: keep and use priorities (Eq. 53-55); otherwise uniform.
+    Raises:
+        ConfigError: it does not fit in memory.
     """
 
     def __init__(
@@ -126,7 +131,14 @@ class Replay:
     ) -> None:
         self.sizes = [observation_size, action_size, 1, 1, observation_size]
         self.capacity, self.prioritised = capacity, prioritised
-        self.data = torch.zeros(runs, capacity, agents, sum(self.sizes), device=device, dtype=dtype)
+        shape = runs, capacity, agents, sum(self.sizes)
+        try:
+            self.data = torch.zeros(shape, device=device, dtype=dtype)
+        except RuntimeError:
+            gigabytes = math.prod(shape) * dtype.itemsize / 1e9
+            raise ConfigError(
+                f"learning.buffer = {capacity}: at most what fits in memory; this takes {gigabytes:,.1f} GB"
+            ) from None
         self.priorities = torch.zeros(runs, capacity, device=device, dtype=torch.float64)
         self.highest = torch.ones(runs, 1, device=device, dtype=torch.float64)
         self.size = self.position = 0

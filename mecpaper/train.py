@@ -10,7 +10,7 @@ import ast
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,9 @@ class NotFiniteError(FloatingPointError):
     """A number stopped being finite; says where."""
 
 
+@cache
 def code_version(algorithm: str) -> str:
-    """Hash of the source that a trained result depends on; comments and docstrings do not count."""
+    """Hash of the source that a trained result depends on; comments and docstrings do not count. Read once."""
     package = Path(__file__).parent
     names = ["config.py", "game.py", "networks.py", "replay.py", "evaluate.py", "train.py"]
     names += [f"algorithms/{algorithm}.py", "algorithms/common.py"]

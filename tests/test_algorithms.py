@@ -9,6 +9,7 @@ from mecpaper.algorithms import ALGORITHMS
 from mecpaper.algorithms.common import clip_stacks, next_multiplier, stack_norm, td_target
 from mecpaper.algorithms.cpo_maddpg import CPOMADDPG, critic_loss, dual_channel
 from mecpaper.algorithms.maddpg import MADDPG
+from mecpaper.config import ConfigError
 from mecpaper.game import Game, generators
 from mecpaper.networks import Actors, Critic, binary_offload, copies, follow
 from mecpaper.replay import (
@@ -607,6 +608,12 @@ def filled(prioritised, steps, capacity=4, envs=1):
         action = mark.expand(2, envs, 3, 5) / 1000.0
         buffer.add(observation, action, observation[..., 0] + 0.25, observation[..., 0] + 0.5, observation + 0.75)
     return buffer
+
+
+def test_a_buffer_that_no_memory_holds_is_refused_in_one_line():
+    # 2 x 10^9 x 10^6 x 11 numbers are more than an address can reach, so nothing is allocated anywhere.
+    with pytest.raises(ConfigError, match=r"^learning\.buffer = 1000000000: .*; this takes 176,000,000\.0 GB$"):
+        Replay(2, 10**9, 10**6, 2, 5, torch.device("cpu"), torch.float64, True)
 
 
 @pytest.mark.parametrize("prioritised", [False, True])

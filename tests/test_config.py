@@ -44,6 +44,7 @@ WRONG = [
     ("cpo_maddpg.gradient", "plain", ["cpo_maddpg.gradient", "plain", "lagrangian"]),
     ("scenarios.users_30", {"device": 30}, ["scenarios.users_30.device", "30", "unknown key"]),
     ("scenarios.users_30", {"devices": -3}, ["scenarios.users_30.devices", "-3", "greater than or equal to 1"]),
+    ("scenarios.users_30", {"access": "shared"}, ["scenarios.users_30.access = 'shared'", "full_band"]),
     ("cells.maddpg", ["elsewhere"], ["cells.maddpg", "elsewhere", "default"]),
     ("run.scale", "huge", ["run.scale", "huge", "demo"]),
     ("scales.demo.scale", "dmeo", ["scales.demo.scale", "dmeo", "demo"]),
