@@ -14,7 +14,7 @@ ALLOWED = {
     "system": {"system"},
     "game": {"config", "system"},
     "networks": {"config", "game"},
-    "replay": {"game"},
+    "replay": {"config"},
     "algorithms": {"algorithms", "config", "game", "networks", "replay"},
     "pettingzoo": {"config", "game"},
     "policies": {"config", "evaluate", "game", "networks"},
