@@ -73,7 +73,7 @@ lab: .venv/.ready
 lint: .venv/.ready
 	ruff check . && ruff format --check . && mypy
 
-# Not part of `make test`, which it slows down by about a seventh. Notebooks and browsers run besides; they do not count.
+# Not part of `make test`, which it slows down. Notebooks and browsers run besides; they do not count.
 coverage: export OMP_NUM_THREADS := 1
 coverage: .venv/.ready
 	python -m pytest -m "not browser" $(PARALLEL) --cov --cov-report=term:skip-covered
