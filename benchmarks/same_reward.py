@@ -20,10 +20,11 @@ the scale.
   that a policy reaches before it has learned says nothing: both start from the same first policy, whose reward is
   given below, and the levels lie above it.
 
-A rival that never rises above its first policy gives a bound, and the bound is about more than speed. AgileRL's actors
-saturate soon after learning starts, and later with a smaller learning rate, as its learners have nothing against it
-(D34). Nor do separate critics on the joint input, with which it learns, rise above the first policy of this game in
-the same time when they are ours (`critic: separate`, D19). How much of the quotient is speed says the part "rivals".
+A rival that never rises above its first policy gives a bound, and the bound is about more than speed. Looked at on one
+seed, AgileRL's reward falls soon after learning starts, later with a smaller learning rate, and stays there; nothing
+holds its outputs from saturation (D34), which may be why. On that seed ours with a separate critic per agent on the
+joint input (`critic: separate`, D19) did not rise above its first policy either within 1200 episodes. How much of the
+quotient is speed says the part "rivals".
 """
 
 from __future__ import annotations
