@@ -127,17 +127,17 @@ def _fan_out(
     for count, future in enumerate(as_completed(futures), start=1):
         algorithm, names = futures[future]
         try:
-            done, files = future.result()
+            files = future.result()
         except KilledWorker:
             failed.append(f"{algorithm}, {', '.join(names)}: each worker that tried it died")
         except Exception as error:
             failed.append(f"{algorithm}, {', '.join(names)}: {type(error).__name__}: {error}")
         else:
-            for name in done if files else ():
+            for name in names if files else ():
                 (results.cell_folder(root, algorithm, name) / "cell.json").unlink(missing_ok=True)
             for name, content in files.items():
                 results.write_atomically(root / name, content)
-            trained += [(algorithm, name) for name in done]
+            trained += [(algorithm, name) for name in names]
         if progress is not None:
             progress(count, len(jobs), "cells on the cluster")
     if failed:
@@ -147,8 +147,8 @@ def _fan_out(
 
 def _train_there(
     data: dict[str, Any], algorithm: str, scenarios: list[str], expected: str, root: str, token: str
-) -> tuple[list[str], dict[str, bytes]]:
-    """What a worker does: train cells with one thread or on its GPU.
+) -> dict[str, bytes]:
+    """What a worker does: train cells with one thread or on its GPU, but not those that a dead worker has finished.
 
     Args:
         data: the configuration as plain data.
@@ -156,19 +156,20 @@ def _train_there(
         expected: fingerprint of their descriptions where the work comes from.
         root, token: the project's folder there, and the name of a file that tells whether it is the same here.
     Returns:
-        the scenarios that were trained, and the files to be written if the folder is not shared, `cell.json` last.
+        the files to be written, `cell.json` last; none if the folder is shared.
     """
     torch.set_num_threads(1)
     config = parse(Config, data)
     if fingerprint([describe(config, algorithm, name) for name in scenarios]) != expected:
         raise ClusterError("this worker has another version of mecpaper or torch")
     if (Path(root) / "build" / "cluster" / token).exists():
-        return train_cells(config, algorithm, scenarios, Path(root)), {}
+        train_cells(config, algorithm, scenarios, Path(root))
+        return {}
     with tempfile.TemporaryDirectory() as folder:
         done = train_cells(config, algorithm, scenarios, Path(folder))
         files = [path for name in done for path in results.cell_folder(Path(folder), algorithm, name).iterdir()]
         files.sort(key=lambda path: path.name == "cell.json")
-        return done, {str(path.relative_to(folder)): path.read_bytes() for path in files}
+        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def main() -> int:

@@ -27,12 +27,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture(scope="module")
 def config(small):
-    """Twelve cells that take a second or two each."""
+    """Twelve cells that take about a second each."""
     data = small.model_dump()
     data["scenarios"] |= {name: {"battery_capacity": 7.0 + i} for i, name in enumerate(SCENARIOS)}
     data["cells"] = {name: [] for name in data["cells"]} | CELLS
     data["policies"] = SCENARIOS[:1]
-    data["run"] |= {"episodes": 96, "curve_every": 16}
+    data["run"] |= {"episodes": 48, "curve_every": 16}
     return parse(Config, data)
 
 
@@ -60,11 +60,30 @@ def _files(root):
     return found
 
 
+COUNTED = """
+import os
+from mecpaper import results
+
+def dask_setup(worker):
+    write = results.write_atomically
+
+    def write_and_count(path, content):
+        write(path, content)
+        if path.name == "cell.json":
+            with open(os.environ["MECPAPER_COUNT"], "a") as file:
+                file.write("/".join(path.parts[-3:-1]) + chr(10))
+
+    results.write_atomically = write_and_count
+"""
+"""What each worker loads first: a line for every cell that it finishes."""
+
+
 @contextmanager
 def _workers(folder, count, monkeypatch):
     """A scheduler and workers as processes of their own: yields the workers and their logs."""
     environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONUNBUFFERED="1")
-    environment |= {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3"}
+    environment |= {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3", "MECPAPER_COUNT": str(folder / "count")}
+    (folder / "counted.py").write_text(COUNTED)
     file = folder / "scheduler.json"
     processes, logs = [], []
 
@@ -78,6 +97,7 @@ def _workers(folder, count, monkeypatch):
     start("scheduler", "dask_scheduler", *listen, "--scheduler-file", str(file))
     for i in range(count):
         options = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
+        options += ["--preload", str(folder / "counted.py")]
         start(f"worker{i}", "dask_worker", *options, "--scheduler-file", str(file), "--name", str(i))
     try:
         for _ in range(600):
@@ -99,6 +119,19 @@ def _begun(root):
     return [folder for folder in folders if not any(folder.iterdir())]
 
 
+def _halted_in_mid_cell(workers, root):
+    """Halt the workers; where not each of them is at a cell, let them go on and return False."""
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGSTOP)
+        os.waitpid(worker.pid, os.WUNTRACED)
+    if len(_begun(root)) == len(workers):
+        return True
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGCONT)
+    time.sleep(0.01)
+    return False
+
+
 def test_cells_of_a_worker_that_is_killed_are_finished_by_another(config, calm, tmp_path, monkeypatch):
     finished, killed = [], []
 
@@ -107,18 +140,18 @@ def test_cells_of_a_worker_that_is_killed_are_finished_by_another(config, calm, 
         def report(done, total, label):
             finished.append((done, total))
             if done == 3:
-                # In mid-cell: both workers have begun a cell that is not finished.
-                while len(_begun(tmp_path)) < 2:
-                    time.sleep(0.005)
+                # In mid-cell: with both at a halt, each has begun a cell that is not finished.
+                assert any(_halted_in_mid_cell(workers, tmp_path) for _ in range(2000))
                 os.kill(workers[0].pid, signal.SIGKILL)
                 killed.append(workers[0].wait())
-                assert len(_begun(tmp_path)) == 2
+                os.kill(workers[1].pid, signal.SIGCONT)
 
         trained = cluster.train(config, CELLS, tmp_path, report)
     assert killed == [-signal.SIGKILL]
     assert finished == [(i, 12) for i in range(1, 13)]
-    # To the end each was trained once: a second time would name it twice, or not at all.
     assert sorted(trained) == sorted((algorithm, name) for algorithm, names in CELLS.items() for name in names)
+    # To the end each was trained once.
+    assert sorted((tmp_path / "count").read_text().split()) == sorted("/".join(cell) for cell in trained)
     assert _files(tmp_path) == _files(calm)
     assert not list((tmp_path / "build" / "checkpoints").iterdir())
     assert not list((tmp_path / "build" / "cluster").iterdir())
