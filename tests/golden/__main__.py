@@ -1,0 +1,19 @@
+"""`python -m tests.golden` renews the golden numbers; `--exact` compares them to the last bit and writes nothing."""
+
+import sys
+
+from tests import golden
+
+chosen = golden.settings()
+measured = {name: golden.measure(chosen, name) for name in golden.names(chosen)}
+if "--exact" in sys.argv[1:]:
+    stored = golden.read()["numbers"]
+    lines = [
+        f"{name}, {line}"
+        for name in stored.keys() | measured.keys()
+        for line in golden.differences(stored.get(name, {}), measured.get(name, {}), relative=0.0)
+    ]
+    print("\n".join(lines) or f"{len(measured)} golden trainings agree in every digit")
+    sys.exit(bool(lines))
+golden.NUMBERS.write_text(golden.text(1, measured), encoding="utf-8")
+print(f"{len(measured)} golden trainings written to {golden.NUMBERS.name}")
