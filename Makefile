@@ -32,7 +32,7 @@ help:
 	@touch $@
 
 demo: .venv/.ready
-	python -m mecpaper.rebuild demo build/demo
+	python -m mecpaper.pipeline.rebuild demo build/demo
 
 # Small tensors: one thread is as fast, and does not stall when other work shares the cores.
 # A process for each core, up to four; the tests of a file, or the cells of a notebook, stay together and in order.
@@ -58,14 +58,14 @@ browser: .venv/.ready
 site: .venv/.ready
 	@python -c 'import furo, myst_nb, sphinx' 2>/dev/null || \
 	  python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[site]'
-	python -m mecpaper.site
+	python -m mecpaper.edition
 
 repro: .venv/.ready
-	python -m mecpaper.notebook
+	python -m mecpaper.pipeline.notebook
 	python -m dvc repro
 
 cells: .venv/.ready
-	python -m mecpaper.cluster
+	python -m mecpaper.training.cluster
 
 lab: .venv/.ready
 	jupyter lab --ip=127.0.0.1 notebooks/00_read_me_first.ipynb

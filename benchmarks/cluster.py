@@ -18,9 +18,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.common import Options, figure
-from mecpaper.cells import missing
 from mecpaper.config import Config
-from mecpaper.train import CHECKPOINT_SECONDS, CHECKPOINT_SHARE, Training
+from mecpaper.training.experiments import missing
+from mecpaper.training.loop import CHECKPOINT_SECONDS, CHECKPOINT_SHARE, Training
 
 CELLS = 10_000
 WORKERS = (1, 16, 256)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from mecpaper.algorithms import ALGORITHMS
 from mecpaper.algorithms.mappo import Rollout
+from mecpaper.algorithms.replay import Batch
 from mecpaper.config import Config
-from mecpaper.game import Game, generators
-from mecpaper.replay import Batch
+from mecpaper.env.game import Game, generators
 
 Side = Callable[[int], float]
 """One side of a comparison: does its work that many times and returns the seconds it took."""

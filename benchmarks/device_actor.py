@@ -1,6 +1,6 @@
 """What a trained actor costs on a device: the size of its file, and the time of one decision.
 
-The actor of one device of CPO-MADDPG at the default setting, exported by `mecpaper.export`, decides on one observation
+The actor of one device of CPO-MADDPG at the default setting, exported by `mecpaper.policies.export`, decides on one observation
 after another in ONNX Runtime: normalisation, network and the decision in physical units. The other side is the same
 actor in torch, as the package calls stored policies, which ends at the action in [-1, 1]. Both take an array and give
 one, on one thread. The time of a decision is the median over the calls of a block, so that a pause of the machine does
@@ -20,8 +20,8 @@ import torch
 
 from benchmarks.common import Options, Side, figure, interleaved, observations, ratio
 from mecpaper.config import Config
-from mecpaper.export import actor_model, stored_policy
-from mecpaper.game import Game
+from mecpaper.env.game import Game
+from mecpaper.policies.export import actor_model, stored_policy
 
 SITUATIONS = 1000
 """Random observations, within their range, that are decided on in turn."""

@@ -24,7 +24,7 @@ import psutil
 
 from benchmarks.common import Options, figure
 from mecpaper.config import Config
-from mecpaper.results import CHECKSUMS
+from mecpaper.store.results import CHECKSUMS
 
 KILLS = 30
 WHILE = (4.0, 40.0)
@@ -68,7 +68,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
 
 
 def _run(root: Path, folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "mecpaper.rebuild", "smoke", str(folder)]
+    command = [sys.executable, "-m", "mecpaper.pipeline.rebuild", "smoke", str(folder)]
     return subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -100,7 +100,7 @@ def _name(process: psutil.Process) -> str:
     except psutil.Error:
         return "a process that had just ended"
     for pattern, name in (
-        ("mecpaper.rebuild", "the command itself"),
+        ("mecpaper.pipeline.rebuild", "the command itself"),
         ("ipykernel", "a notebook's kernel"),
         (r"mecpaper\.notebook", "papermill"),
         (r"mecpaper\.\w+", "another stage"),

@@ -1,6 +1,6 @@
 """The batched game against the same equations one number at a time.
 
-One side is `mecpaper.game.Game`: whole episodes, `reset` with its random draws, then for every slot `step` and
+One side is `mecpaper.env.game.Game`: whole episodes, `reset` with its random draws, then for every slot `step` and
 `observe`, at the default setting, for several numbers of copies played at once. The goal is for as many as a cell of
 the scale demo plays at once, all its seeds together. The other side is tests/reference_game.py, plain Python with
 loops over devices and chunks and double-precision floats, on one episode of one copy with its draws and actions made
@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.common import Options, Side, interleaved, make_game, per_second, ratio, timed
 from mecpaper.config import Config
-from mecpaper.game import generators
+from mecpaper.env.game import generators
 
 COPIES = (1, 20, 60, 200)
 GOAL = 100.0

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from benchmarks.common import Options, figure, interleaved, make_game, make_work, timed
+from mecpaper.algorithms.replay import Replay
 from mecpaper.config import Config
-from mecpaper.replay import Replay
 
 ALGORITHM = "cpo_maddpg"
 DEVICES = (10, 20, 50, 100, 200)

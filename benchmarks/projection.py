@@ -13,7 +13,7 @@ The GPU is not measured but computed, from the floating-point operations of an u
 and the operations that torch starts in a slot and in an update, both counted here, and from assumptions: an H200 does
 67 TFLOP/s in single precision (its data sheet), of which a quarter is reached; torch starts an operation every 5 us,
 and every 2.5 us where it is replayed from a recorded graph (updates). Cells that fit together are one program
-(`mecpaper.cells.groups`), one program runs after another, and starting and arithmetic do not overlap. So it is an
+(`mecpaper.training.experiments.groups`), one program runs after another, and starting and arithmetic do not overlap. So it is an
 estimate from above, if the assumptions hold.
 """
 
@@ -27,10 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import Options, Work, figure, interleaved, make_game, make_learner, make_work, timed
 from mecpaper.algorithms import ALGORITHMS
-from mecpaper.cells import groups
+from mecpaper.algorithms.replay import Replay
 from mecpaper.config import Config
-from mecpaper.game import Game, generators
-from mecpaper.replay import Replay
+from mecpaper.env.game import Game, generators
+from mecpaper.training.experiments import groups
 
 REPLAY = 2000
 """Transitions in the buffer that is played into here, to save memory; a sample costs little more in a larger one."""

@@ -1,7 +1,7 @@
 """Time to the same reward on this game, against AgileRL's MADDPG.
 
 Both learn the game at its default setting, one seed at a time, in turn (ours, AgileRL, ours, ...), until the
-noise-free reward on the same evaluation episodes (`mecpaper.evaluate`) first reaches a level. Time is wall-clock from
+noise-free reward on the same evaluation episodes (`mecpaper.env.measures`) first reaches a level. Time is wall-clock from
 an empty process with everything imported: construction, playing, learning, and the evaluations along the way, which
 both make after the same episodes. A point counts when it is measured, so the times are as coarse as `curve_every` of
 the scale.
@@ -36,7 +36,7 @@ from typing import Any
 from benchmarks.common import Options, figure
 from benchmarks.rivals import Process
 from mecpaper.config import Config
-from mecpaper.train import Training
+from mecpaper.training.loop import Training
 
 GOAL = 10.0
 ALGORITHM = "maddpg"

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.common import Options
 from mecpaper.config import Config, parse
-from mecpaper.train import Training
+from mecpaper.training.loop import Training
 
 DEVICES, SLOTS, BOUND = 50, 100_000, 16.0
 """Devices, slots after the buffer is full, and the greatest growth in MiB."""

@@ -9,10 +9,8 @@ from mecpaper.algorithms import ALGORITHMS
 from mecpaper.algorithms.common import clip_stacks, next_multiplier, stack_norm, td_target
 from mecpaper.algorithms.cpo_maddpg import CPOMADDPG, critic_loss, dual_channel
 from mecpaper.algorithms.maddpg import MADDPG
-from mecpaper.config import ConfigError
-from mecpaper.game import Game, generators
-from mecpaper.networks import Actors, Critic, binary_offload, copies, follow
-from mecpaper.replay import (
+from mecpaper.algorithms.networks import Actors, Critic, binary_offload, copies, follow
+from mecpaper.algorithms.replay import (
     Batch,
     Replay,
     annealed,
@@ -21,8 +19,10 @@ from mecpaper.replay import (
     priority,
     sample_indices,
 )
+from mecpaper.config import ConfigError
+from mecpaper.env.game import Game, generators
 from mecpaper.system.tasks import offload_decision
-from mecpaper.train import Training
+from mecpaper.training.loop import Training
 
 POWER = 3
 """The component of an action that rewards and costs depend on in `random_batch`."""

@@ -9,7 +9,7 @@ import pytest
 
 from mecpaper import claims
 from mecpaper.claims import Part, Runs, decide, verdict
-from mecpaper.results import SUMMARY_COLUMNS
+from mecpaper.store.results import SUMMARY_COLUMNS
 
 EPISODES = np.arange(0, 2001, 40)
 

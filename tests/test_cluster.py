@@ -11,9 +11,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from mecpaper import cluster, results
-from mecpaper.cells import _alone, train_cells
 from mecpaper.config import Config, parse
+from mecpaper.store import results
+from mecpaper.training import cluster
+from mecpaper.training.experiments import _alone, train_cells
 
 Client = pytest.importorskip("distributed").Client
 pytest.importorskip("bokeh", reason="the dashboard")
@@ -62,7 +63,7 @@ def _files(root):
 
 COUNTED = """
 import os
-from mecpaper import results
+from mecpaper.store import results
 
 def dask_setup(worker):
     write = results.write_atomically

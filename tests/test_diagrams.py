@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from mecpaper import diagrams, figures
+from mecpaper.report import diagrams, figures
 
 DRAWINGS = {
     "fig01": lambda: diagrams.scenario(devices=20, chunks=3),

@@ -16,10 +16,11 @@ from ruamel.yaml import YAML
 from safetensors.torch import save
 from test_layers import graph
 
-from mecpaper import config, explorer, results
-from mecpaper.evaluate import evaluate
-from mecpaper.game import Game, generators
-from mecpaper.train import Training
+from mecpaper import config, explorer
+from mecpaper.env.game import Game, generators
+from mecpaper.env.measures import evaluate
+from mecpaper.store import results
+from mecpaper.training.loop import Training
 
 
 @pytest.fixture(scope="module")

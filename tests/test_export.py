@@ -10,11 +10,11 @@ import onnxruntime
 import pytest
 import torch
 
-from mecpaper import export, policies
 from mecpaper.config import ConfigError
-from mecpaper.game import Game
+from mecpaper.env.game import Game
+from mecpaper.policies import export, stored
 from mecpaper.system.tasks import VARIABLES
-from mecpaper.train import Training
+from mecpaper.training.loop import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 STORED = sorted("/".join(path.parts[-3:-1]) for path in (ROOT / "data" / "runs").glob("*/*/policy.safetensors"))
@@ -69,7 +69,7 @@ def test_devices_that_differ_get_their_own_ranges(small):
     data = small.model_dump()
     data |= {"game": config.model_dump(), "scenarios": {"default": {}}}
     training = Training(type(small).model_validate(data), "maddpg", "default")
-    policy = policies.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    policy = stored.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
     observation = observations(training.game, 50)
     greatest = [compare(policy, config, device, observation)[1][..., 3].max() for device in range(4)]
     assert greatest == sorted(greatest) and greatest[0] <= np.float32(0.4)
@@ -79,7 +79,7 @@ def test_actors_that_share_weights_are_exported_alike(small):
     data = small.model_dump()
     data["learning"]["actor"] = "shared"
     training = Training(type(small).model_validate(data), "maddpg", "default")
-    policy = policies.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    policy = stored.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
     for device in (0, 3):
         compare(policy, small.game, device, observations(training.game, 20))
 
@@ -120,10 +120,10 @@ def test_a_policy_of_another_game_is_refused(root, settings):
 def test_a_file_that_holds_no_policy_is_refused(tmp_path):
     path = tmp_path / "policy.safetensors"
     with pytest.raises(ConfigError, match="no file"):
-        policies.read_policy(path, "x", "maddpg")
+        stored.read_policy(path, "x", "maddpg")
     path.write_bytes(b"\x80\x04N.")
     with pytest.raises(ConfigError, match="cannot be read"):
-        policies.read_policy(path, "x", "maddpg")
+        stored.read_policy(path, "x", "maddpg")
 
 
 def test_without_onnx_the_extra_is_named(root):

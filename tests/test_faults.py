@@ -14,20 +14,22 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from mecpaper import cells, notebook, rebuild, results
 from mecpaper.config import ConfigError
+from mecpaper.pipeline import notebook, rebuild
+from mecpaper.store import results
+from mecpaper.training import experiments
 
 TRAINING = """
 import json, sys
 from pathlib import Path
 import torch
-from mecpaper import cells, train
+from mecpaper.training import experiments, loop
 from mecpaper.config import Config, parse
 torch.set_num_threads(1)
-train.CHECKPOINT_SECONDS = train.CHECKPOINT_SHARE = 1e-6
+loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_SHARE = 1e-6
 try:
     config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
-    cells.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
+    experiments.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
 except OSError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
@@ -69,7 +71,7 @@ def test_a_full_disk_stops_a_training_in_one_line_and_loses_nothing(command, sma
     assert results.read_cell(results.cell_folder(full, "cpo_maddpg", "default")) is None
     assert not list(full.rglob("*.part"))
     for folder in (full, calm):
-        cells.train_cells(small, "cpo_maddpg", ["default"], folder)
+        experiments.train_cells(small, "cpo_maddpg", ["default"], folder)
     assert _curves(full) == _curves(calm)
 
 
@@ -95,9 +97,9 @@ def test_a_folder_that_cannot_take_results_stops_the_cell_before_it_trains(small
         raise results.StorageError(f"{folder}: cannot be written")
 
     monkeypatch.setattr(results, "prepare_folder", refuse)
-    monkeypatch.setattr(cells.Training, "run", lambda *_: pytest.fail("trained though nothing can be stored"))
+    monkeypatch.setattr(experiments.Training, "run", lambda *_: pytest.fail("trained though nothing can be stored"))
     with pytest.raises(results.StorageError):
-        cells.train_cells(small, "maddpg", ["default"], tmp_path)
+        experiments.train_cells(small, "maddpg", ["default"], tmp_path)
 
 
 def test_an_old_file_survives_a_write_that_fails(tmp_path, monkeypatch):
@@ -125,11 +127,11 @@ def test_a_clock_that_goes_back_changes_nothing(small, tmp_path, monkeypatch):
         clock = iter(range(10**9, 0, -3600))
         if name == "jumping":
             monkeypatch.setattr(time, "time", lambda clock=clock: float(next(clock)))
-        cells.train_cells(small, "cpo_maddpg", ["default"], tmp_path / name)
+        experiments.train_cells(small, "cpo_maddpg", ["default"], tmp_path / name)
         # What is finished is known by its content, whatever the times of its files.
         for path in (tmp_path / name).rglob("*"):
             os.utime(path, (0, 0) if name == "jumping" else (4e9, 4e9))
-        assert not cells.train_cells(small, "cpo_maddpg", ["default"], tmp_path / name)
+        assert not experiments.train_cells(small, "cpo_maddpg", ["default"], tmp_path / name)
     assert _curves(tmp_path / "steady") == _curves(tmp_path / "jumping")
 
 

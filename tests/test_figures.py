@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mecpaper import figures, tables
+from mecpaper.report import figures, tables
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from traitlets import TraitError
 from mecpaper import config, explorer
 from mecpaper.algorithms import ALGORITHMS
 from mecpaper.config import OWN, Config, ConfigError, GameConfig, Readings
-from mecpaper.train import Training, describe
+from mecpaper.training.loop import Training, describe
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = config.load(ROOT / "params.yaml")

@@ -5,15 +5,15 @@ import math
 
 import numpy as np
 import pytest
-import reference_game
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mecpaper import config
 from mecpaper.config import ConfigError, GameConfig
-from mecpaper.game import Game, generators
+from mecpaper.env.game import Game, generators
 from mecpaper.system import quality, tasks
+from tests import reference_game
 
 REPRODUCIBLE = {
     "derandomize": True,

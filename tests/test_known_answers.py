@@ -11,12 +11,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mecpaper import train
 from mecpaper.algorithms import ALGORITHMS
 from mecpaper.config import Config, parse
-from mecpaper.evaluate import EVALUATION_STREAM, evaluate
-from mecpaper.game import Game, generators
-from mecpaper.train import Training
+from mecpaper.env.game import Game, generators
+from mecpaper.env.measures import EVALUATION_STREAM, evaluate
+from mecpaper.training import loop
+from mecpaper.training.loop import Training
 
 LEARNING = {
     "hidden": [32, 32, 16], "actor_learning_rate": 1e-3, "critic_learning_rate": 3e-3, "gradient_norm": 1.0,
@@ -106,7 +106,7 @@ class Constant(Quadratic):
 
 def started(monkeypatch, kind, config, algorithm):
     """A training on another game, and 200 observations of each run with their best actions."""
-    monkeypatch.setattr(train, "Game", kind)
+    monkeypatch.setattr(loop, "Game", kind)
     training = Training(config, algorithm, "default")
     game = kind(training.game.configs, 200)
     observation = game.reset(generators([8] * game.runs, EVALUATION_STREAM))

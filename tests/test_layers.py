@@ -120,6 +120,6 @@ def test_the_reader_of_imports_sees_every_form():
         "import torch.nn\nfrom . import sibling\nfrom ..game import Game\ndef f():\n    from mecpaper import config"
     )
     found = imports(source, "mecpaper.system.energy")
-    assert found == {"torch.nn", "mecpaper.system.sibling", "mecpaper.game.Game", "mecpaper.config"}
+    assert found == {"torch.nn", "mecpaper.system.sibling", "mecpaper.env.game.Game", "mecpaper.config"}
     assert imports("from .common import named", "mecpaper.algorithms", True) == {"mecpaper.algorithms.common.named"}
-    assert any(name.split(".")[0] == "torch" for name in reached("mecpaper.train"))
+    assert any(name.split(".")[0] == "torch" for name in reached("mecpaper.training.loop"))

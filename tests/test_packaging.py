@@ -68,13 +68,13 @@ def run_python(*arguments):
     return done
 
 
-@pytest.mark.parametrize("module", ["mecpaper", "mecpaper.config", "mecpaper.game"])
+@pytest.mark.parametrize("module", ["mecpaper", "mecpaper.config", "mecpaper.env.game"])
 def test_importing_the_model_loads_nothing_of_the_notebook_stack(module):
     lines = run_python("-X", "importtime", "-c", f"import {module}").stderr.splitlines()
     loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
     assert module in loaded
     assert not {name.split(".")[0] for name in loaded} & (STACK | {"scipy", "pandas"})
-    if module != "mecpaper.game":
+    if module != "mecpaper.env.game":
         assert "torch" not in loaded
 
 

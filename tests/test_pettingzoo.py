@@ -9,8 +9,8 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 from stable_baselines3 import PPO
 from stable_baselines3.common.utils import set_random_seed
 
-from mecpaper.game import Game, generators
-from mecpaper.pettingzoo import STREAM, parallel_env
+from mecpaper.env.game import Game, generators
+from mecpaper.env.parallel import STREAM, parallel_env
 
 
 @pytest.fixture

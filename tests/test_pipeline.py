@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from mecpaper import rebuild, results
 from mecpaper.config import ConfigError, load
+from mecpaper.pipeline import rebuild
+from mecpaper.store import results
 
 SMALLER = {
     "slots: 50 ": "slots: 25 ",

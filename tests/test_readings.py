@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mecpaper import readings
+from mecpaper.claims import robustness
 
 VERDICTS = pd.DataFrame(
     [
@@ -27,13 +27,13 @@ def test_the_register_holds_what_the_tables_say(root):
     runs = root / "data" / "runs"
     register = pd.read_csv(root / "data" / "paper" / "deviations.csv", dtype=str, keep_default_na=False)
     tables = (pd.read_csv(runs / f"{name}.csv") for name in ("reading_effects", "robustness"))
-    measured = readings.measured_effects(*tables)
-    assert {*readings.READINGS, *readings.FULL} <= set(measured)
-    pd.testing.assert_frame_equal(readings.with_effects(register, measured), register)
+    measured = robustness.measured_effects(*tables)
+    assert {*robustness.READINGS, *robustness.FULL} <= set(measured)
+    pd.testing.assert_frame_equal(robustness.with_effects(register, measured), register)
 
 
 def test_effects_in_words_by_hand():
-    words = readings.measured_effects(EFFECTS, VERDICTS)
+    words = robustness.measured_effects(EFFECTS, VERDICTS)
     assert words == {
         "D4": "CPO-MADDPG at the reduced share of the scale, 3 seeds, the other reading less this one: "
         "reward +0.010 [-0.020, +0.040], SOR -0.500 (1 seed); "
@@ -44,8 +44,8 @@ def test_effects_in_words_by_hand():
 
 
 def test_words_written_by_hand_stay_and_old_measurements_go():
-    texts = [f"by hand; {readings.GENERATED}old", "by hand", f"{readings.GENERATED}old"]
+    texts = [f"by hand; {robustness.GENERATED}old", "by hand", f"{robustness.GENERATED}old"]
     register = pd.DataFrame({"id": ["D1", "D2", "D3"], "measured_effect": texts})
-    measured = {"D1": f"{readings.GENERATED}new"}
-    renewed = readings.with_effects(register, measured)["measured_effect"].tolist()
-    assert renewed == [f"by hand; {readings.GENERATED}new", "by hand", ""]
+    measured = {"D1": f"{robustness.GENERATED}new"}
+    renewed = robustness.with_effects(register, measured)["measured_effect"].tolist()
+    assert renewed == [f"by hand; {robustness.GENERATED}new", "by hand", ""]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mecpaper import reference
-from mecpaper.game import Game, generators
-from mecpaper.reference import FAMILIES, SIGNALS, Plan
+from mecpaper.env.game import Game, generators
+from mecpaper.policies import planner
+from mecpaper.policies.planner import FAMILIES, SIGNALS, Plan
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_the_planner_comes_up_to_a_grid_of_local_policies(settings, constrained)
     energy = torch.stack([slot.cost for slot in slots]).mean(dim=0)[0, 0]
     limit = config.cost_limit_fraction * config.battery_capacity
     allowed = energy <= limit if constrained else torch.ones_like(energy, dtype=torch.bool)
-    found = reference.plan([config] * 4, range(4), family, constrained, generations=60)
-    table = reference.measure([config] * 4, family, [vector for vector, _ in found], [5] * 4, episodes=8)
+    found = planner.plan([config] * 4, range(4), family, constrained, generations=60)
+    table = planner.measure([config] * 4, family, [vector for vector, _ in found], [5] * 4, episodes=8)
     best = table.loc[int(np.argmax([planned for _, planned in found]))]
     assert best["reward"] > reward[allowed].max().item() - 0.01
     if constrained:
@@ -84,14 +84,14 @@ def test_the_planner_comes_up_to_a_grid_of_local_policies(settings, constrained)
 
 
 def test_a_search_does_not_depend_on_those_beside_it(game):
-    alone = reference.plan([game], [2], FAMILIES["stationary"], True, generations=4)
-    beside = reference.plan([game.changed(cycles_per_bit=30.0), game], [1, 2], FAMILIES["stationary"], True, 4)
+    alone = planner.plan([game], [2], FAMILIES["stationary"], True, generations=4)
+    beside = planner.plan([game.changed(cycles_per_bit=30.0), game], [1, 2], FAMILIES["stationary"], True, 4)
     np.testing.assert_allclose(beside[1][0], alone[0][0], rtol=1e-6)
     assert beside[1][1] == pytest.approx(alone[0][1], rel=1e-6)
 
 
 def test_the_planner_table_has_a_row_per_search(game):
-    table = reference.planner_table({"a": game, "b": game}, ["always-local", "stationary"], 2, 3, 1, 2)
+    table = planner.planner_table({"a": game, "b": game}, ["always-local", "stationary"], 2, 3, 1, 2)
     assert len(table) == 2 * 2 * 2 * 2
     assert not table.duplicated(["game", "policy", "constrained", "restart"]).any()
     assert table["reward"].between(table["reward_lower"], table["reward_upper"]).all()
@@ -100,11 +100,10 @@ def test_the_planner_table_has_a_row_per_search(game):
 
 def test_the_untrained_control_falls_with_the_attackers_spread(settings):
     rates = [
-        reference.fixed_power_sor(settings.scenario(f"attacker_{name}"), 1, 4)
-        for name in ("weak", "moderate", "strong")
+        planner.fixed_power_sor(settings.scenario(f"attacker_{name}"), 1, 4) for name in ("weak", "moderate", "strong")
     ]
     assert 1.0 > rates[0] > rates[1] > rates[2] > 0.0
 
 
 def test_without_an_eavesdropper_every_request_is_safe(game):
-    assert reference.fixed_power_sor(game.changed(eavesdropper_power=0.0), 1, 2) == 1.0
+    assert planner.fixed_power_sor(game.changed(eavesdropper_power=0.0), 1, 2) == 1.0

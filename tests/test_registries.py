@@ -431,9 +431,9 @@ def test_every_constant_stands_for_a_symbol(section):
     [
         "mecpaper.system.tasks.no_such_function",
         "mecpaper.no_such_module.function",
-        "mecpaper.game.Slot.no_such_field",
-        "mecpaper.game.Game.no_such_attribute",
-        "mecpaper.game.Slot.reward.deeper",
+        "mecpaper.env.game.Slot.no_such_field",
+        "mecpaper.env.game.Game.no_such_attribute",
+        "mecpaper.env.game.Slot.reward.deeper",
         "mecpaper.system.tasks.chunk_size(no_such_argument)",
         "mecpaper.config.GameConfig.no_such_key",
         "not a path",

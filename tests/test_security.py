@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mecpaper import policies
-from mecpaper.checkpoint import CheckpointError
 from mecpaper.config import ConfigError, load
-from mecpaper.train import Training
+from mecpaper.policies import stored
+from mecpaper.training.checkpoint import CheckpointError
+from mecpaper.training.loop import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORK = {
@@ -22,7 +22,7 @@ NETWORK = {
 }
 HARMLESS = {"urllib.parse"}
 CLUSTER = {"distributed", "dask"}
-"""Talks to the scheduler that DASK_SCHEDULER_ADDRESS names, and pickles; only `mecpaper.cluster` may, when asked to."""
+"""Talks to the scheduler that DASK_SCHEDULER_ADDRESS names, and pickles; only `mecpaper.training.cluster` may, when asked to."""
 
 PICKLING = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "yaml"}
 """Modules that can run code that a file holds; PyYAML is one of them, the package uses ruamel.yaml's safe loader."""
@@ -73,7 +73,7 @@ def test_no_module_or_notebook_uses_the_network_or_runs_code_from_data(name):
     tree = ast.parse(sources()[name])
     names = imported(tree) - HARMLESS
     assert not top(names) & (NETWORK | PICKLING)
-    if name == "mecpaper/cluster.py":
+    if name == "mecpaper/training/cluster.py":
         assert not top(imported(tree, top_level_only=True)) & CLUSTER
     else:
         assert not top(names) & CLUSTER
@@ -101,8 +101,9 @@ for name in ("getaddrinfo", "gethostbyname", "create_connection", "create_server
     setattr(socket, name, refuse)
 
 import torch
-from mecpaper import figures, results
-from mecpaper.cells import train_cells
+from mecpaper.report import figures
+from mecpaper.store import results
+from mecpaper.training.experiments import train_cells
 from mecpaper.config import Config, parse
 
 torch.set_num_threads(1)
@@ -147,7 +148,7 @@ def test_a_pickle_in_place_of_a_checkpoint_or_policy_is_refused_and_not_run(smal
     with pytest.raises(CheckpointError, match="damaged"):
         Training(small, "maddpg", "default").load(file)
     with pytest.raises(ConfigError, match="cannot be read"):
-        policies.read_policy(file, "x", "maddpg")
+        stored.read_policy(file, "x", "maddpg")
     assert not mark.exists()
     pickle.loads(file.read_bytes())
     assert mark.exists(), "the trap itself does not work"

@@ -7,9 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from mecpaper.site import books, build, code
-from mecpaper.site import text as markdown
-from mecpaper.site.pages import Edition
+from mecpaper.edition import books, build, code
+from mecpaper.edition import text as markdown
+from mecpaper.edition.pages import Edition
 
 pytest.importorskip("sphinx", reason="the extra `site` is not installed: make site")
 

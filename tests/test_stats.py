@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from mecpaper.stats import bootstrap_interval, convergence, running_mean, t_interval
+from mecpaper.report.statistics import bootstrap_interval, convergence, running_mean, t_interval
 
 
 def test_one_seed_is_its_own_interval():

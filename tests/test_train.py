@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
-from mecpaper import cells, results, train
 from mecpaper.algorithms import ALGORITHMS
-from mecpaper.cells import CellBusyError, train_cells
-from mecpaper.checkpoint import CheckpointError
 from mecpaper.config import Config, ConfigError, parse
-from mecpaper.train import NotFiniteError, Training
+from mecpaper.store import results
+from mecpaper.training import experiments, loop
+from mecpaper.training.checkpoint import CheckpointError
+from mecpaper.training.experiments import CellBusyError, train_cells
+from mecpaper.training.loop import NotFiniteError, Training
 
 MEASURED = ["reward", "energy", "ecpr_f", "ecpr_m", "offload_share", "episode", "updates"]
 
@@ -163,13 +164,13 @@ def test_seeds_differ(small):
 KILLED = """
 import sys, json
 from pathlib import Path
-from mecpaper import cells, train
+from mecpaper.training import experiments, loop
 from mecpaper.config import Config, parse
-train.CHECKPOINT_SECONDS, train.CHECKPOINT_SHARE = 0.05, 0.5
+loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.05, 0.5
 config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
 import torch; torch.set_num_threads(1)
 print("begins", flush=True)
-cells.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
+experiments.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
 """
 
 
@@ -237,8 +238,8 @@ def test_one_flipped_bit_anywhere_in_a_checkpoint_is_noticed(small, tmp_path):
 
 
 def test_one_trainer_at_a_time_for_a_cell(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(cells, "PATIENCE", 0.1)
-    with cells._alone(tmp_path, "maddpg", ["default"]):
+    monkeypatch.setattr(experiments, "PATIENCE", 0.1)
+    with experiments._alone(tmp_path, "maddpg", ["default"]):
         with pytest.raises(CellBusyError, match="maddpg, default: another process"):
             train_cells(small, "maddpg", ["default"], tmp_path)
         assert train_cells(small, "random", ["default"], tmp_path)
@@ -317,7 +318,7 @@ def test_summary_has_a_row_per_seed_and_the_promised_columns(small, tmp_path):
 
 
 def test_the_checkpoint_interval_keeps_the_loss_under_a_minute():
-    assert train.CHECKPOINT_SECONDS < 60
+    assert loop.CHECKPOINT_SECONDS < 60
 
 
 @pytest.mark.parametrize("algorithm", [name for name, kind in ALGORITHMS.items() if kind.learns])

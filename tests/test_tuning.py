@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from mecpaper import tuning
 from mecpaper.config import Config, parse
+from mecpaper.training import tuning
 
 
 def trials(**means):

@@ -29,11 +29,11 @@ from torch import Tensor
 
 from benchmarks.rivals import answering
 from benchmarks.rivals.agilerl_speed import make
+from mecpaper.algorithms.replay import annealed
 from mecpaper.config import Config, LearningConfig, load
-from mecpaper.evaluate import evaluate
-from mecpaper.game import Game, generators
-from mecpaper.pettingzoo import parallel_env
-from mecpaper.replay import annealed
+from mecpaper.env.game import Game, generators
+from mecpaper.env.measures import evaluate
+from mecpaper.env.parallel import parallel_env
 
 
 class Copies:

@@ -10,7 +10,7 @@ from mecpaper.algorithms.lmaddpg import LMADDPG
 from mecpaper.algorithms.maddpg import MADDPG
 from mecpaper.algorithms.mappo import MAPPO
 from mecpaper.algorithms.matd3 import MATD3
-from mecpaper.algorithms.random import Random
+from mecpaper.algorithms.random_baseline import Random
 
 ALGORITHMS = {
     "cpo_maddpg": CPOMADDPG,

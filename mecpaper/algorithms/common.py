@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mecpaper.algorithms.networks import Actors, Critic, copies, follow
+from mecpaper.algorithms.replay import Batch
 from mecpaper.config import LearningConfig, MultiplierConfig
-from mecpaper.game import Game
-from mecpaper.networks import Actors, Critic, copies, follow
-from mecpaper.replay import Batch
+from mecpaper.env.game import Game
 
 SATURATED = 0.99
 """An output of the tanh beyond this size counts as saturated in the diagnostics."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from mecpaper.algorithms.common import Multiplier, OffPolicy, saturated_share, stack_norm, td_target
+from mecpaper.algorithms.replay import Batch, annealed, normalised_error, priority
 from mecpaper.config import CPOMADDPGConfig, LearningConfig
-from mecpaper.game import Game
-from mecpaper.replay import Batch, annealed, normalised_error, priority
+from mecpaper.env.game import Game
 
 
 def critic_loss(reward_error: Tensor, cost_error: Tensor, weight: Tensor) -> Tensor:

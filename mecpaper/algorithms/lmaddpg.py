@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from mecpaper.algorithms.common import Multiplier, OffPolicy, saturated_share, td_target
+from mecpaper.algorithms.replay import Batch
 from mecpaper.config import LearningConfig, LMADDPGConfig
-from mecpaper.game import Game
-from mecpaper.replay import Batch
+from mecpaper.env.game import Game
 
 
 class LMADDPG(OffPolicy):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mecpaper.algorithms.common import OffPolicy, saturated_share, td_target
-from mecpaper.replay import Batch
+from mecpaper.algorithms.replay import Batch
 
 
 class MADDPG(OffPolicy):

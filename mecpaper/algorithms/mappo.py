@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from mecpaper.algorithms.common import Optimiser, clip_stacks, named, saturated_share
+from mecpaper.algorithms.networks import Actors, Critic
 from mecpaper.config import LearningConfig, MAPPOConfig
-from mecpaper.game import Game
-from mecpaper.networks import Actors, Critic
+from mecpaper.env.game import Game
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from mecpaper.algorithms.common import OffPolicy, saturated_share, td_target
+from mecpaper.algorithms.replay import Batch
 from mecpaper.config import LearningConfig, MATD3Config
-from mecpaper.game import Game
-from mecpaper.replay import Batch
+from mecpaper.env.game import Game
 
 
 def smoothed(action: Tensor, noise: Tensor, deviation: float, greatest: float) -> Tensor:

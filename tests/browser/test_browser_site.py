@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mecpaper.site import build
+from mecpaper.edition import build
 
 pytest.importorskip("sphinx", reason="the extra `site` is not installed: make site")
 
@@ -144,7 +144,10 @@ def test_from_a_figure_two_clicks_lead_to_claim_cell_and_function(opened, browse
     for words, target in (
         ("Claim 1", "claims.html#claim-1"),
         ("the cell that makes it", "notebooks/20_overall_comparison.html#cell-20-overall-comparison-"),
-        ("mecpaper.figures.draw_curves", "source/mecpaper.figures.html#code-mecpaper-figures-draw-curves"),
+        (
+            "mecpaper.report.figures.draw_curves",
+            "source/mecpaper.report.figures.html#code-mecpaper-figures-draw-curves",
+        ),
     ):
         page = opened("index")
         page.locator("article a:has(img)").first.click()

@@ -8,7 +8,6 @@ what a result depends on besides is part of its fingerprint.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ import torch
 
 from mecpaper import config
 from mecpaper.config import Config
-from mecpaper.game import generators
-from mecpaper.train import Training
+from mecpaper.env.game import generators
+from mecpaper.training.loop import Training
 
 FOLDER = Path(__file__).parent
 NUMBERS = FOLDER / "numbers.json"
@@ -53,7 +52,9 @@ def measure(chosen: Config, name: str) -> Numbers:
     curve, final = training.curves(), training.summaries()
     last = curve[curve["episode"] == curve["episode"].max()]
     found: dict[str, Any] = {f"curve.{key}": last[key] for key in last.columns[5:]}
-    found |= {f"final.{key}": final[key] for key in ("reward", "energy", "ecpr_m", "offload_share", "sor", "multiplier")}
+    found |= {
+        f"final.{key}": final[key] for key in ("reward", "energy", "ecpr_m", "offload_share", "sor", "multiplier")
+    }
     observation = training.final_game.reset(generators(training.seeds, 3))
     shape = (*observation.shape[:-1], training.game.action_size)
     uniform = torch.linspace(0.0, 1.0, shape[-1], dtype=observation.dtype).expand(shape)

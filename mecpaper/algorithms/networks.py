@@ -1,0 +1,285 @@
+"""Stacked networks: every run and every network of a run is one slice of a weight tensor, so one product serves all.
+
+Weights are plain leaf tensors in a list, which is what the optimiser, the target update and the checkpoint
+work on. Activations are overwritten where nothing needs them again; the actors' backward pass is written out,
+because both channels of the policy gradient (Eq. 45-48) then share every product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from mecpaper.config import LearningConfig
+from mecpaper.env.game import Game
+
+
+def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Stacked affine map: `[s, row, in]`, `[s, in, out]`, `[s, 1, out]` -> `[s, row, out]`."""
+    return torch.baddbmm(bias, inputs, weight)
+
+
+def initial(shapes: Sequence[tuple[int, int]], generators: Sequence[torch.Generator], stacks: int) -> list[Tensor]:
+    """Draw weights uniformly within one over the root of the fan-in, the field's usual start.
+
+    Args:
+        shapes: one `(in, out)` per layer; each gives a weight and a bias.
+        generators: one CPU generator per run.
+        stacks: networks per run.
+    Returns:
+        `[run * stack, in, out]` and `[run * stack, 1, out]` for each layer, in turn.
+    """
+    tensors = []
+    for fan_in, width in shapes:
+        bound = fan_in**-0.5
+        for rows in (fan_in, 1):
+            draws = [torch.rand(stacks, rows, width, generator=g, dtype=torch.float64) for g in generators]
+            tensors.append((2.0 * torch.cat(draws) - 1.0) * bound)
+    return tensors
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What the backward pass of the actors needs: the input of every layer, `[stack, row, in]` each."""
+
+    inputs: list[Tensor]
+
+
+class Actors:
+    """Actors of all runs: observation -> 256-128-64 ReLU -> tanh, §5.1.
+
+    Args:
+        game: gives the sizes and the range of the observation.
+        learning: the widths, whether the agents of a run share one actor (D19), and where the policy starts (D40).
+        generators: one CPU generator per run.
+    """
+
+    def __init__(self, game: Game, learning: LearningConfig, generators: Sequence[torch.Generator]) -> None:
+        self.runs, self.agents = game.runs, game.devices
+        self.agents_per_stack = game.devices if learning.actor == "shared" else 1
+        self.stacks = game.runs * game.devices // self.agents_per_stack
+        sizes = [game.observation_size, *learning.hidden, game.action_size]
+        self.centre, self.half = (part.unsqueeze(1) for part in game.observation_range())
+        weights = initial(list(pairwise(sizes)), generators, self.stacks // game.runs)
+        for last in weights[-2:]:
+            last *= learning.actor_output_start
+        weights[-1] += torch.tensor(learning.output_start).repeat(game.chunks)
+        self.weights = [w.to(game.device, game.dtype) for w in weights]
+
+    def forward(self, observation: Tensor, weights: Sequence[Tensor] | None = None) -> tuple[Tensor, Trace]:
+        """Outputs before the tanh, and what `gradient` needs.
+
+        Args:
+            observation: `[run, batch, agent, feature]`, as the game gives it.
+            weights: others than the actors' own, such as the targets'.
+        Returns:
+            `[run, batch, agent, 5 K]`, and the trace.
+        """
+        weights = self.weights if weights is None else weights
+        rows = ((observation - self.centre) / self.half).transpose(1, 2)
+        rows = rows.reshape(self.stacks, -1, observation.shape[-1])
+        inputs = []
+        for layer in range(0, len(weights) - 2, 2):
+            inputs.append(rows)
+            rows = linear(rows, weights[layer], weights[layer + 1]).relu_()
+        inputs.append(rows)
+        raw = linear(rows, weights[-2], weights[-1])
+        return raw.view(self.runs, self.agents, -1, raw.shape[-1]).transpose(1, 2), Trace(inputs)
+
+    def __call__(self, observation: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
+        """Actions in [-1, 1], `[run, batch, agent, 5 K]`; arguments as for `forward`."""
+        return torch.tanh(self.forward(observation, weights)[0])
+
+    def gradient(self, trace: Trace, channels: Sequence[Tensor]) -> list[Tensor]:
+        """Gradients of several objectives with respect to the weights, by one backward pass for all of them.
+
+        Args:
+            trace: of the forward pass with the same weights.
+            channels: each objective's gradient with respect to the outputs before the tanh,
+                `[run, batch, agent, 5 K]`.
+        Returns:
+            for each weight `[stack, in, channel, out]`.
+        """
+        count = len(channels)
+        flow = torch.stack(list(channels), dim=-2).transpose(1, 2).contiguous()
+        flow = flow.reshape(self.stacks, -1, count * flow.shape[-1])
+        gradients: list[Tensor] = []
+        for layer in reversed(range(len(trace.inputs))):
+            inputs, weight = trace.inputs[layer], self.weights[2 * layer]
+            stacks, rows, width = inputs.shape
+            bias_gradient = flow.sum(dim=1, keepdim=True)
+            weight_gradient = torch.bmm(inputs.transpose(1, 2), flow)
+            gradients[:0] = [part.unflatten(-1, (count, -1)) for part in (weight_gradient, bias_gradient)]
+            if layer > 0:
+                back = torch.bmm(flow.view(stacks, rows * count, -1), weight.transpose(1, 2))
+                passed = back.view(stacks, rows, count, width)
+                passed.mul_((inputs > 0).to(passed.dtype).unsqueeze(2))
+                flow = passed.view(stacks, rows, count * width)
+        return gradients
+
+
+def binary_offload(action: Tensor, chunks: int) -> Tensor:
+    r"""Replace each chunk's offload signal by -1 or 1, with the gradient of the identity (straight through).
+
+    Args:
+        action: `[..., 5 K]`.
+        chunks: K.
+    Returns:
+        `[..., 5 K]`. The critic sees what the game executes, Eq. 1; the actor still gets a gradient.
+    Source: §3.2, Eq. 1 with the tanh output of §5.1.  Deviation: D30.
+    """
+    parts = action.unflatten(-1, (chunks, -1))
+    signal = parts[..., :1]
+    hard = torch.where(signal > 0, 1.0, -1.0).to(signal.dtype)
+    return torch.cat([signal + (hard - signal).detach(), parts[..., 1:]], dim=-1).flatten(-2)
+
+
+class Critic:
+    """Centralised critics of all runs: a value per agent from all agents' observations (and actions).
+
+    Three readings of who owns a critic (D19), all with the backbone 256-128-64 of §4.2.5:
+
+    - "pooled": one critic per run, shared by the agents. Its first layer is computed for every agent; the mean over
+      all agents joins the agent's own features in the second layer. Each value depends on all agents, at the cost of a
+      critic that sees one.
+    - "separate": a critic for each agent, on the joint observation and action; the policy gradient reaches an agent's
+      own action only.
+    - "joint": one critic on the joint observation and action, with an output for each agent.
+
+    A head is one layer of `head_hidden` units, with ReLU or linear (D28), and a linear output; or a linear output alone
+    when `head_hidden` is 0. Several whole critics side by side (`copies`) serve twin critics and fully separate ones.
+
+    Args:
+        game: gives the sizes.
+        hidden: the widths of the backbone.
+        generators: one CPU generator per run.
+        kind: "pooled", "separate" or "joint".
+        heads: values per agent and copy.
+        head_hidden: units of each head's hidden layer, or 0.
+        head_relu: False leaves out the ReLU behind them.
+        copies: critics side by side, which share nothing.
+        sees_action: False makes it a critic of states.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        hidden: Sequence[int],
+        generators: Sequence[torch.Generator],
+        kind: str = "pooled",
+        heads: int = 1,
+        head_hidden: int = 0,
+        head_relu: bool = True,
+        copies: int = 1,
+        sees_action: bool = True,
+    ) -> None:
+        self.kind, self.heads, self.copies = kind, heads, copies
+        self.head_hidden, self.head_relu = head_hidden, head_relu
+        self.runs, self.agents, self.chunks, self.sees_action = game.runs, game.devices, game.chunks, sees_action
+        self.actions = game.action_size if sees_action else 0
+        self.centre, self.half = (part.unsqueeze(1) for part in game.observation_range())
+        self.features = game.observation_size + self.actions
+        first, second, third = hidden
+        pooled = kind == "pooled"
+        self.stacks = copies * (game.devices if kind == "separate" else 1)
+        self.groups = heads * (game.devices if kind == "joint" else 1)
+        inputs = self.features if pooled else self.features * game.devices
+        shapes = [(inputs, first), ((2 if pooled else 1) * first, second), (second, third)]
+        shapes += [(third, self.groups * head_hidden)] if head_hidden else []
+        shapes.append((head_hidden or third, self.groups))
+        weights = initial(shapes, generators, self.stacks)
+        if pooled:
+            weights[2:3] = [weights[2][:, :first].clone(), weights[2][:, first:].clone()]
+        self.weights = [w.to(game.device, game.dtype).requires_grad_() for w in weights]
+        self._own_head = torch.eye(self.groups, device=game.device, dtype=game.dtype)
+        rows = torch.arange(game.devices * self.features, device=game.device).view(game.devices, self.features)
+        self._own_rows = rows[:, game.observation_size :]
+
+    def __call__(
+        self, observation: Tensor, action: Tensor | None = None, weights: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        """Values of all agents.
+
+        Args:
+            observation: `[run, batch, agent, feature]`.
+            action: `[run, batch, agent, 5 K]`, or None for a critic of states.
+            weights: others than the critic's own, such as the target's.
+        Returns:
+            `[run, batch, agent, copy * head]`, the heads of a copy side by side.
+        """
+        w = self.weights if weights is None else list(weights)
+        batch = observation.shape[1]
+        seen = (observation - self.centre) / self.half
+        if action is not None:
+            seen = torch.cat([seen, binary_offload(action, self.chunks)], dim=-1)
+        if self.kind == "pooled":
+            rows, tail = self._pooled(seen, w), 5
+        else:
+            rows, tail = self._joined(seen, action, w), 4
+        rows = linear(rows, w[tail], w[tail + 1]).relu_()
+        values = self._head_values(rows, w[tail + 2 :])
+        if self.kind == "separate":
+            values = values.view(self.runs, self.copies, self.agents, batch, self.heads).permute(0, 3, 2, 1, 4)
+        else:
+            values = values.view(self.runs, self.copies, batch, self.agents, self.heads).permute(0, 2, 3, 1, 4)
+        return values.flatten(3)
+
+    def _pooled(self, seen: Tensor, w: list[Tensor]) -> Tensor:
+        """Two layers: `[run, batch, agent, feature]` -> `[run * copy, batch * agent, second]`."""
+        batch = seen.shape[1]
+        rows = seen.flatten(1, 2)
+        if self.copies > 1:
+            rows = rows.repeat_interleave(self.copies, dim=0)
+        own = linear(rows, w[0], w[1]).relu_()
+        mean = own.unflatten(1, (batch, self.agents)).mean(dim=2)
+        joined = torch.bmm(own, w[2]).unflatten(1, (batch, self.agents))
+        return (joined + linear(mean, w[3], w[4]).unsqueeze(2)).relu_().flatten(1, 2)
+
+    def _joined(self, seen: Tensor, action: Tensor | None, w: list[Tensor]) -> Tensor:
+        """Two layers on the joint input: `[run, batch, agent, feature]` -> `[run * stack, batch, second]`."""
+        joint = seen.flatten(2)
+        own_only = self.kind == "separate" and action is not None and action.requires_grad
+        if own_only:
+            joint = joint.detach()
+        # For a single run a view, which every stack reads.
+        rows = joint.unsqueeze(1).expand(-1, self.stacks, -1, -1).flatten(0, 1)
+        first = linear(rows, w[0], w[1])
+        if own_only:
+            # Adds zero, and carries the gradient to each agent's own action alone.
+            own = seen[..., -self.actions :]
+            delta = (own - own.detach()).transpose(1, 2).unsqueeze(1).expand(-1, self.copies, -1, -1, -1)
+            weight = w[0].view(self.runs, self.copies, self.agents, -1, w[0].shape[-1])
+            picked = weight[:, :, torch.arange(self.agents, device=joint.device).unsqueeze(1), self._own_rows]
+            first = torch.baddbmm(first, delta.flatten(0, 2), picked.flatten(0, 2))
+        return linear(first.relu_(), w[2], w[3]).relu_()
+
+    def _head_values(self, rows: Tensor, w: list[Tensor]) -> Tensor:
+        """`[stack, row, third]` -> `[stack, row, group]`."""
+        if self.head_hidden:
+            rows = linear(rows, w[0], w[1])
+            rows = rows.relu_() if self.head_relu else rows
+            # The heads' output layers as one product with zeros between different heads.
+            apart = w[2].transpose(1, 2).unsqueeze(-1) * self._own_head.unsqueeze(1)
+            return linear(rows, apart.flatten(1, 2), w[3])
+        return linear(rows, w[0], w[1])
+
+
+def copies(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Detached copies, the start of a target network."""
+    return [weight.detach().clone() for weight in weights]
+
+
+@torch.no_grad()
+def follow(targets: Sequence[Tensor], weights: Sequence[Tensor], polyak: float) -> None:
+    r"""Soft target update, Algorithm 1 lines 17-18: $\theta^{target} \leftarrow \tau\theta + (1-\tau)\theta^{target}$.
+
+    Args:
+        targets: changed in place.
+        weights: what they follow.
+        polyak: tau, in (0, 1].
+    """
+    torch._foreach_lerp_(list(targets), [weight.detach() for weight in weights], polyak)

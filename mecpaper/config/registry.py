@@ -1,0 +1,77 @@
+"""The algorithms of Section 5.1: one entry each, from which every other list of them follows. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any
+
+from mecpaper.config import (
+    CPOMADDPGConfig,
+    LMADDPGConfig,
+    MADDPGConfig,
+    MAPPOConfig,
+    MATD3Config,
+    OwnConfig,
+    RandomConfig,
+)
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What the rest of the package knows of an algorithm.
+
+    Args:
+        key: its name in params.yaml, in file names and in tables.
+        label: its name as the paper writes it.
+        color: of its lines and marks, from seaborn's colour-blind palette.
+        dashes: line style, so that colour is never the only difference.
+        section: class of its own section of params.yaml.
+        learner: where its class is, "module:Class"; imported on first use, so that tables need no torch.
+        constrained: whether it knows the constraint of Eq. 39.
+        learns: whether it learns at all.
+    """
+
+    key: str
+    label: str
+    color: str
+    dashes: Any
+    section: type[OwnConfig]
+    learner: str
+    constrained: bool = False
+    learns: bool = True
+
+    def learner_class(self) -> Any:
+        """The class that plays and learns."""
+        return resolve_name(self.learner)
+
+
+_ENTRIES = (
+    Algorithm(
+        "cpo_maddpg",
+        "CPO-MADDPG",
+        "#0173b2",
+        "-",
+        CPOMADDPGConfig,
+        "mecpaper.algorithms.cpo_maddpg:CPOMADDPG",
+        constrained=True,
+    ),
+    Algorithm(
+        "lmaddpg", "LMADDPG", "#de8f05", "--", LMADDPGConfig, "mecpaper.algorithms.lmaddpg:LMADDPG", constrained=True
+    ),
+    Algorithm("maddpg", "MADDPG", "#029e73", "-.", MADDPGConfig, "mecpaper.algorithms.maddpg:MADDPG"),
+    Algorithm("matd3", "MATD3", "#d55e00", ":", MATD3Config, "mecpaper.algorithms.matd3:MATD3"),
+    Algorithm("mappo", "MAPPO", "#cc78bc", (0, (5, 1)), MAPPOConfig, "mecpaper.algorithms.mappo:MAPPO"),
+    Algorithm(
+        "random",
+        "Random",
+        "#ca9161",
+        (0, (1, 1)),
+        RandomConfig,
+        "mecpaper.algorithms.random_baseline:Random",
+        learns=False,
+    ),
+)
+
+ALGORITHMS: dict[str, Algorithm] = {entry.key: entry for entry in _ENTRIES}
+"""Key -> algorithm, in the order of legends and tables."""

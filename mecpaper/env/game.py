@@ -1,0 +1,376 @@
+"""The constrained Markov game of Section 4.1, batched: axes `[run, env, device, chunk]`.
+
+One `Game` carries several runs, each with its own constants (battery, harvest, attacker, ...), and several
+independent copies (envs) of each run. All randomness of an episode is drawn at `reset` from one generator per
+run, on the CPU and in double precision, so that a run's trajectory depends on its seed and actions alone: not
+on the runs it is batched with, the device it computes on, or the order of calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from mecpaper.config import ConfigError, GameConfig
+from mecpaper.system import channel, energy, latency, quality, secrecy, tasks
+
+
+@dataclass(frozen=True)
+class Slot:
+    """All that happened in one slot. Shapes `[run, env, device, chunk]` or `[run, env, device]`; SI units."""
+
+    requested: Tensor  # x as asked for, after Eq. 1
+    secure_request: Tensor  # bool: the request satisfied Eq. 13 as requested
+    offload: Tensor  # x as executed, Eq. 13 and C6
+    frame_rate: Tensor
+    resolution: Tensor
+    transmit_power: Tensor
+    cpu_frequency: Tensor
+    upload_rate: Tensor  # Eq. 5, as executed
+    secrecy_rate: Tensor  # Eq. 12, as executed
+    latency: Tensor  # Eq. 21
+    energy: Tensor  # Eq. 22
+    accuracy: Tensor  # Eq. 16
+    quality: Tensor  # Eq. 14
+    compute_cost: Tensor  # Eq. 20
+    penalty: Tensor  # [run, env, device], Eq. 23
+    battery: Tensor  # [run, env, device], at the end of the slot, Eq. 8
+    reward: Tensor  # [run, env, device], Eq. 24
+    cost: Tensor  # [run, env, device], what Eq. 39 bounds: the energy of the slot, in J (D21)
+
+
+class Game:
+    """Batched constrained Markov game, Eq. 32-36 over the system model Eq. 1-24.
+
+    Args:
+        configs: one GameConfig per run; devices, chunks, slots and readings must agree.
+        envs: independent copies of the game per run.
+        device, dtype: where and in which precision to compute.
+    Raises:
+        ConfigError: runs that do not fit together, or envs below 1.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[GameConfig],
+        envs: int = 1,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        if not configs:
+            raise ConfigError("configs = []: at least one game")
+        if envs < 1:
+            raise ConfigError(f"envs = {envs}: at least 1")
+        first = configs[0]
+        for key in ("devices", "chunks", "slots", "readings"):
+            for config in configs:
+                if getattr(config, key) != getattr(first, key):
+                    raise ConfigError(f"{key} = {getattr(config, key)}: {getattr(first, key)}, as in the batch's first")
+        self.configs = tuple(configs)
+        self.runs, self.envs = len(configs), envs
+        self.devices, self.chunks, self.slots = first.devices, first.chunks, first.slots
+        self.readings = first.readings
+        self.device, self.dtype = torch.device(device), dtype
+        self.action_size = len(tasks.VARIABLES) * self.chunks
+        self.observation_names = self._observation_names()
+        self.observation_size = len(self.observation_names)
+        self._constants()
+        self.slot = 0
+        self.battery = cast(Tensor, None)  # until the first reset
+
+    # -- constants -------------------------------------------------------------------------------------
+
+    def _per_run(self, values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=self.dtype, device=self.device).view(-1, 1, 1, 1)
+
+    def _per_device(self, values: list[list[float]]) -> Tensor:
+        tensor = torch.tensor(values, dtype=self.dtype, device=self.device)
+        return tensor.view(self.runs, 1, self.devices, 1)
+
+    _bits_per_pixel: Tensor
+    _cycles_per_bit: Tensor
+    _server_frequency: Tensor
+    _bandwidth: Tensor
+    _noise_power: Tensor
+    _eavesdropper_noise_power: Tensor
+    _eavesdropper_power: Tensor
+    _accuracy_ceiling: Tensor
+    _accuracy_drop: Tensor
+    _accuracy_scale: Tensor
+    _harvest_fraction: Tensor
+    _insecure_request_cost: Tensor
+    _energy_coefficient: Tensor
+    _battery_capacity: Tensor
+    _frame_rate: tuple[Tensor, Tensor]
+    _resolution: tuple[Tensor, Tensor]
+    _gain_db: tuple[Tensor, Tensor]
+    _quality_weights: tuple[Tensor, Tensor]
+    _cost_weights: tuple[Tensor, Tensor]
+    _transmit_power: tuple[Tensor, Tensor]
+    _cpu_frequency: tuple[Tensor, Tensor]
+
+    def _constants(self) -> None:
+        configs = self.configs
+        for key in (
+            "bits_per_pixel", "cycles_per_bit", "server_frequency", "bandwidth", "noise_power",
+            "eavesdropper_noise_power", "eavesdropper_power", "accuracy_ceiling", "accuracy_drop",
+            "accuracy_scale", "harvest_fraction", "insecure_request_cost",
+        ):  # fmt: skip
+            setattr(self, f"_{key}", self._per_run([getattr(config, key) for config in configs]))
+        for key in ("frame_rate", "resolution", "gain_db", "quality_weights", "cost_weights"):
+            pair = tuple(self._per_run([getattr(config, key)[end] for config in configs]) for end in (0, 1))
+            setattr(self, f"_{key}", pair)
+        for key in ("transmit_power", "cpu_frequency"):
+            pair = tuple(self._per_device([c.per_device(getattr(c, key)[end]) for c in configs]) for end in (0, 1))
+            setattr(self, f"_{key}", pair)
+        for key in ("energy_coefficient", "battery_capacity"):
+            setattr(self, f"_{key}", self._per_device([c.per_device(getattr(c, key)) for c in configs]))
+        capacity = self._battery_capacity.squeeze(-1)
+        self.battery_capacity = capacity
+        self.battery_threshold = capacity * self._per_run(
+            [config.battery_threshold_fraction for config in configs]
+        ).squeeze(-1)
+        self.cost_limit = capacity * self._per_run([config.cost_limit_fraction for config in configs]).squeeze(-1)
+        decibels = [config.gain_error_fraction * config.gain_db[1] for config in configs]
+        linear = [config.gain_error_fraction * 10.0 ** (config.gain_db[1] / 10.0) for config in configs]
+        self._gain_error = self._per_run(decibels if self.readings.gain_error == "decibel" else linear)
+
+    def _observation_names(self) -> tuple[str, ...]:
+        chunks = range(1, self.chunks + 1)
+        names = ["transmit_power_max", "transmit_power_min", "cpu_frequency_max", "cpu_frequency_min"]
+        names += [f"gain_db_{k}" for k in chunks] + ["battery", "harvest", "bandwidth"]
+        if self.readings.observation == "augmented":
+            for name in ("mean_accuracy", "mean_smoothness", "previous_frame_rate"):
+                names += [f"{name}_{k}" for k in chunks]
+            names.append("elapsed")
+        return tuple(names)
+
+    def reorder_chunks(self, order: Tensor, **parts: Tensor) -> dict[str, Tensor]:
+        """Joint transitions with their chunks in another order, which is as likely a transition as the first.
+
+        The k-th chunks of all devices share a channel and nothing tells one k from another (D42), so rewards and costs
+        stay as they are.
+
+        Args:
+            order: `[run, batch, chunk]`, a permutation of the chunk indices for each transition.
+            parts: `[run, batch, device, .]`: "action", or any other name for an observation.
+        Returns:
+            the parts by the same names.
+        """
+        index = order.unsqueeze(2).expand(-1, -1, self.devices, -1)
+        return {name: part.gather(-1, self._columns(name == "action", index)) for name, part in parts.items()}
+
+    def _columns(self, is_action: bool, index: Tensor) -> Tensor:
+        """Where every entry of a reordered action or observation comes from, `[run, batch, device, .]`."""
+        if is_action:
+            size = len(tasks.VARIABLES)
+            within = torch.arange(size, device=index.device)
+            return (index.unsqueeze(-1) * size + within).flatten(-2)
+        columns = torch.arange(self.observation_size, device=index.device).repeat(*index.shape[:-1], 1)
+        for first in (i for i, name in enumerate(self.observation_names) if name.endswith("_1")):
+            columns[..., first : first + self.chunks] = first + index
+        return columns
+
+    def observation_range(self) -> tuple[Tensor, Tensor]:
+        """Centre and half-width of every entry of the observation, `[run, device, feature]`.
+
+        A network that subtracts the first and divides by the second sees numbers of order one. An entry that
+        cannot vary has half-width equal to its own size, so it arrives as 0.
+        """
+        shape = (self.runs, self.devices)
+
+        def flat(value: Tensor | float) -> Tensor:
+            value = torch.as_tensor(value, dtype=self.dtype, device=self.device)
+            return (value.reshape(self.runs, -1) if value.dim() else value).expand(shape)
+
+        def middle(least: Tensor, greatest: Tensor) -> tuple[Tensor, Tensor]:
+            half = 0.5 * (greatest - least)
+            return 0.5 * (greatest + least), torch.where(half > 0, half, torch.ones_like(half))
+
+        constants = [*reversed(self._transmit_power), *reversed(self._cpu_frequency)]
+        ranges: list[tuple[Tensor | float, Tensor | float]] = [(value, value) for value in constants]
+        ranges += [middle(*self._gain_db)] * self.chunks
+        ranges.append((0.5 * self._battery_capacity, 0.5 * self._battery_capacity))
+        harvest = self._harvest_fraction * self._battery_capacity
+        ranges.append((harvest, torch.where(harvest > 0, harvest, torch.ones_like(harvest))))
+        ranges.append((self._bandwidth, self._bandwidth))
+        if self.readings.observation == "augmented":
+            ranges += [(0.5, 0.5)] * (2 * self.chunks) + [middle(*self._frame_rate)] * self.chunks + [(0.5, 0.5)]
+        centre, half = ([flat(pair[end]) for pair in ranges] for end in (0, 1))
+        return torch.stack(centre, dim=-1), torch.stack(half, dim=-1)
+
+    # -- one episode -----------------------------------------------------------------------------------
+
+    def reset(self, generators: Sequence[torch.Generator]) -> Tensor:
+        """Begin an episode in every env: full batteries (§3.4), all random draws made.
+
+        Args:
+            generators: one CPU generator per run.
+        Returns:
+            observation, `[run, env, device, feature]`, as `observation_names`, Eq. 32-33.
+        """
+        if len(generators) != self.runs:
+            raise ConfigError(f"generators = {len(generators)}: one per run, {self.runs}")
+        shape = (self.slots + 1, self.envs, self.devices)
+        draws = 3 * self.chunks + 1
+        uniform = torch.stack(
+            [torch.rand(*shape, draws, generator=g, dtype=torch.float64) for g in generators], dim=1
+        ).to(self.device, self.dtype)
+        gain, other_gain, error = (uniform[..., i * self.chunks : (i + 1) * self.chunks] for i in range(3))
+        self._episode_gain_db = secrecy.draw_gain(gain, *self._gain_db)
+        heard_db = self._episode_gain_db
+        if self.readings.eavesdropper_gain == "independent":
+            heard_db = secrecy.draw_gain(other_gain, *self._gain_db)
+        self._episode_heard = secrecy.estimated_gain_set(heard_db, error, self._gain_error, self.readings.gain_error)
+        mean_harvest = (self._harvest_fraction * self._battery_capacity).squeeze(-1)
+        spread = 2.0 * uniform[..., -1] if self.readings.harvest == "uniform" else torch.ones_like(uniform[..., -1])
+        self._episode_harvest = spread * mean_harvest
+        self.slot = 0
+        zeros = torch.zeros(self.runs, self.envs, self.devices, self.chunks, dtype=self.dtype, device=self.device)
+        self._mean_accuracy, self._mean_smoothness = zeros, zeros
+        self._previous_frame_rate: Tensor | None = None
+        self.battery = self.battery_capacity.expand(self.runs, self.envs, self.devices)
+        return self.observe()
+
+    def observe(self) -> Tensor:
+        """Observation of every device at the current slot, `[run, env, device, feature]`, Eq. 32."""
+        shape = (self.runs, self.envs, self.devices, 1)
+        columns = [bound.expand(shape) for bound in (*reversed(self._transmit_power), *reversed(self._cpu_frequency))]
+        columns += [
+            self._episode_gain_db[self.slot],
+            self.battery.unsqueeze(-1),
+            self._episode_harvest[self.slot].unsqueeze(-1),
+            self._bandwidth.expand(shape),
+        ]
+        if self.readings.observation == "augmented":
+            previous = self._previous_frame_rate
+            if previous is None:
+                previous = self._frame_rate[0].expand(*shape[:-1], self.chunks)
+            elapsed = torch.full(shape, self.slot / self.slots, dtype=self.dtype, device=self.device)
+            columns += [self._mean_accuracy, self._mean_smoothness, previous, elapsed]
+        return torch.cat(columns, dim=-1)
+
+    def decode(self, action: Tensor) -> dict[str, Tensor]:
+        """Turn actor outputs into decision variables that satisfy C1-C5, Eq. 26-30, 34-35.
+
+        Args:
+            action: `[run, env, device, 5 K]`, per chunk (offload, frame rate, resolution, power, frequency).
+        Returns:
+            the five variables by the names of `tasks.VARIABLES`, each `[run, env, device, chunk]`.
+        """
+        signal = action.unflatten(-1, (self.chunks, len(tasks.VARIABLES)))
+        ranges = (self._frame_rate, self._resolution, self._transmit_power, self._cpu_frequency)
+        values = [tasks.offload_decision(signal[..., 0])]
+        values += [tasks.scale_to_range(signal[..., i + 1], *bounds) for i, bounds in enumerate(ranges)]
+        return dict(zip(tasks.VARIABLES, values, strict=True))
+
+    def rates(self, slot: int, offload: Tensor, transmit_power: Tensor) -> tuple[Tensor, Tensor]:
+        """Upload rate and worst-case secrecy rate of every chunk, Eq. 5 and 12, in bit/s."""
+        gain = channel.from_decibel(self._episode_gain_db[slot])
+        _, greatest, least = (gains[slot] for gains in self._episode_heard)
+        access = self.readings.access
+        upload = channel.upload_rate(self._bandwidth, offload, transmit_power, gain, self._noise_power, access)
+        listening = transmit_power if self.readings.listening_power == "user" else self._eavesdropper_power
+        secret = secrecy.secrecy_rate(
+            upload, self._bandwidth, listening, greatest, least,
+            offload, transmit_power, self._eavesdropper_noise_power, access,
+        )  # fmt: skip
+        return upload, secret
+
+    def step(self, action: Tensor) -> Slot:
+        """Play one slot in every env.
+
+        Args:
+            action: `[run, env, device, 5 K]` in [-1, 1] (clipped), per chunk in the order of `tasks.VARIABLES`.
+        Returns:
+            all quantities of the slot; the next observation comes from `observe()`.
+        Raises:
+            RuntimeError: no episode is under way, or it is over (call `reset`).
+            ConfigError: an action of another shape.
+        """
+        if self.battery is None:
+            raise RuntimeError("slot 1: call reset first")
+        expected = (self.runs, self.envs, self.devices, self.action_size)
+        if action.shape != expected:
+            raise ConfigError(f"action of shape {tuple(action.shape)}: {expected} (run, env, device, 5 K)")
+        if self.slot >= self.slots:
+            raise RuntimeError(f"slot {self.slot + 1} of {self.slots}: the episode is over, call reset")
+        variables = self.decode(action.to(self.dtype))
+        requested, power = variables["offload"], variables["transmit_power"]
+        frame_rate, cpu_frequency = variables["frame_rate"], variables["cpu_frequency"]
+        offload, secure_request = secrecy.executed_offload(
+            requested, lambda decision: secrecy.is_secure(self.rates(self.slot, decision, power)[1])
+        )
+        upload, secret = self.rates(self.slot, offload, power)
+        size = tasks.chunk_size(self._bits_per_pixel, frame_rate, variables["resolution"])
+        chunk_latency = latency.total_latency(
+            latency.local_latency(offload, size, self._cycles_per_bit, cpu_frequency),
+            latency.offload_latency(offload, size, upload, self._cycles_per_bit, self._server_frequency),
+        )
+        chunk_energy = energy.total_energy(
+            energy.local_energy(offload, self._energy_coefficient, cpu_frequency, size, self._cycles_per_bit),
+            energy.offload_energy(offload, power, size, upload),
+        )
+        accuracy, video_quality = self._quality(frame_rate, variables["resolution"])
+        cost = quality.compute_cost(self._cost_weights, chunk_latency, chunk_energy)
+        penalty = quality.battery_penalty(self.battery_threshold, self.battery)
+        harvest = self._episode_harvest[self.slot]
+        self.battery = energy.next_battery(self.battery, chunk_energy, harvest, self.battery_capacity)
+        self._previous_frame_rate = frame_rate
+        self.slot += 1
+        return Slot(
+            requested=requested,
+            secure_request=secure_request,
+            offload=offload,
+            frame_rate=frame_rate,
+            resolution=variables["resolution"],
+            transmit_power=power,
+            cpu_frequency=cpu_frequency,
+            upload_rate=upload,
+            secrecy_rate=secret,
+            latency=chunk_latency,
+            energy=chunk_energy,
+            accuracy=accuracy,
+            quality=video_quality,
+            compute_cost=cost,
+            penalty=penalty,
+            battery=self.battery,
+            reward=quality.device_reward(video_quality, cost, penalty),
+            cost=self._cost(chunk_energy, requested, secure_request),
+        )
+
+    def _cost(self, chunk_energy: Tensor, requested: Tensor, secure_request: Tensor) -> Tensor:
+        insecure = requested * (~secure_request).to(requested.dtype)
+        return (chunk_energy + self._insecure_request_cost * insecure).sum(dim=-1)
+
+    def _quality(self, frame_rate: Tensor, resolution: Tensor) -> tuple[Tensor, Tensor]:
+        slot = self.slot + 1
+        accuracy = quality.accuracy(resolution, self._accuracy_ceiling, self._accuracy_drop, self._accuracy_scale)
+        smoothness = quality.smoothness(
+            quality.frame_smoothness(frame_rate, self._frame_rate[1]),
+            quality.frame_change(frame_rate, self._previous_frame_rate, self.readings.frame_change),
+        )
+        self._mean_accuracy = quality.running_mean(self._mean_accuracy, accuracy, slot)
+        self._mean_smoothness = quality.running_mean(self._mean_smoothness, smoothness, slot)
+        video_quality = quality.recognition_quality(self._quality_weights, self._mean_accuracy, self._mean_smoothness)
+        return accuracy, video_quality
+
+
+def generators(seeds: Sequence[int], stream: int) -> list[torch.Generator]:
+    """One CPU generator per seed; different streams of one seed are independent.
+
+    Args:
+        seeds: one per run, from 0 to 2**31 - 1.
+        stream: which use the numbers are for, a small number (see `mecpaper.training.loop`).
+    """
+    made = []
+    for seed in seeds:
+        generator = torch.Generator()
+        # An odd 64-bit factor spreads (seed, stream) over the generator's seed space.
+        generator.manual_seed(((seed * 1_000 + stream + 1) * 0x9E3779B97F4A7C15) % 2**63)
+        made.append(generator)
+    return made

@@ -1,0 +1,111 @@
+"""Noise-free rollouts and the measures of Section 5: reward, ECPR, SOR, energy, latency, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from mecpaper.env.game import Game, Slot, generators
+from mecpaper.system.secrecy import is_secure
+
+Policy = Callable[[Tensor, Tensor], Tensor]
+"""Observation `[run, env, device, feature]` and draws of [0, 1) `[run, env, device, 5 K]` -> actions."""
+
+EVALUATION_STREAM, POLICY_STREAM = 5, 6
+"""Random streams of the evaluation episodes and of the policy's draws (see `mecpaper.env.game.generators`)."""
+
+
+class Measures:
+    """Sums over the slots of a rollout, and what the paper reports of them, per run.
+
+    Args:
+        game: the game that is played; gives C_limit.
+    """
+
+    def __init__(self, game: Game) -> None:
+        self.cost_limit, self.chunks = game.cost_limit, game.chunks
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, slot: Slot) -> None:
+        """Take in one slot."""
+        energy = slot.energy.sum(dim=-1)
+        excess = (energy - self.cost_limit).clamp(min=0.0)
+        parts = {
+            "device_slots": torch.ones_like(energy),
+            "reward": slot.reward,
+            "energy": energy,
+            "violations": (energy > self.cost_limit).to(energy.dtype),
+            "local_energy": (slot.energy * (1.0 - slot.offload)).sum(-1),
+            "offload_energy": (slot.energy * slot.offload).sum(-1),
+            "insecure": (slot.offload * (~is_secure(slot.secrecy_rate)).to(energy.dtype)).sum(-1),
+            "excess": excess,
+            "penalty": slot.penalty,
+            "battery": slot.battery,
+            "requests": slot.requested.sum(-1),
+            "offloads": slot.offload.sum(-1),
+            "latency": slot.latency.sum(-1),
+            "accuracy": slot.accuracy.sum(-1),
+            "frame_rate": slot.frame_rate.sum(-1),
+            "resolution": slot.resolution.sum(-1),
+            "transmit_power": slot.transmit_power.sum(-1),
+            "cpu_frequency": slot.cpu_frequency.sum(-1),
+        }
+        for name, value in parts.items():
+            total = value.double().sum(dim=(1, 2))
+            self.sums[name] = self.sums[name] + total if name in self.sums else total
+
+    def result(self) -> dict[str, Tensor]:
+        """The measures, each `[run]`, double precision.
+
+        reward: mean R_n(t) per device and slot, Eq. 24. energy: mean J per device and slot. ecpr_f: share of
+        device-slots whose energy exceeds C_limit. ecpr_m: energy above C_limit as a share of all energy. sor:
+        offloads executed (all secure, C6) per offload requested; NaN where nothing is requested. offload_share,
+        request_share: per chunk. local_energy, offload_energy: mean J per chunk of that kind; NaN where there is none.
+        insecure_offloads: number of executed offloads whose secrecy rate, computed anew from what is executed, is not
+        positive (C6). latency (s), accuracy, frame_rate, resolution, transmit_power, cpu_frequency:
+        mean per chunk. battery, penalty: mean per device and slot, J.
+        """
+        s = self.sums
+        slots, chunks = s["device_slots"], s["device_slots"] * self.chunks
+        per_slot = {name: s[name] / slots for name in ("reward", "energy", "battery", "penalty")}
+        names = ("latency", "accuracy", "frame_rate", "resolution", "transmit_power", "cpu_frequency")
+        per_chunk = {name: s[name] / chunks for name in names}
+        return {
+            **per_slot,
+            "ecpr_f": s["violations"] / slots,
+            "ecpr_m": s["excess"] / s["energy"],
+            "sor": s["offloads"] / s["requests"],
+            "offload_share": s["offloads"] / chunks,
+            "request_share": s["requests"] / chunks,
+            "local_energy": s["local_energy"] / (chunks - s["offloads"]),
+            "offload_energy": s["offload_energy"] / s["offloads"],
+            "insecure_offloads": s["insecure"],
+            **per_chunk,
+        }
+
+
+@torch.no_grad()
+def evaluate(
+    policy: Policy, game: Game, seeds: Sequence[int], policy_seeds: Sequence[int] | None = None
+) -> dict[str, Tensor]:
+    """Play one episode in every env of a game and measure it.
+
+    Args:
+        policy: see `Policy`.
+        game: its envs are the evaluation episodes.
+        seeds: one per run; runs with the same seed meet the same channels and harvests.
+        policy_seeds: one per run, for the draws handed to the policy; by default as `seeds`.
+    Returns:
+        the measures of `Measures.result`, each `[run]`.
+    """
+    observation = game.reset(generators(seeds, EVALUATION_STREAM))
+    sources = generators(policy_seeds or seeds, POLICY_STREAM)
+    shape = (game.envs, game.devices, game.action_size)
+    measures = Measures(game)
+    for _ in range(game.slots):
+        uniform = torch.stack([torch.rand(*shape, generator=g) for g in sources])
+        measures.add(game.step(policy(observation, uniform.to(game.device, game.dtype))))
+        observation = game.observe()
+    return measures.result()

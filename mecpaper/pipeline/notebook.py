@@ -1,0 +1,149 @@
+"""Notebooks as pipeline stages: run one through papermill, in place, and leave the same bytes every time.
+
+`python -m mecpaper.pipeline.notebook notebooks/20_overall_comparison.ipynb` executes, normalises and replaces the file.
+Without a name it only checks params.yaml. While a notebook runs, work inside the kernel reports its progress
+through a small file, shown here as a bar.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from tqdm import tqdm
+
+from mecpaper.config import ConfigError, find_root, load
+from mecpaper.store.results import write_atomically
+
+PROGRESS_VARIABLE = "MECPAPER_PROGRESS"
+"""Environment variable that names the progress file; without it progress is drawn where the code runs."""
+
+_bars: dict[str, tqdm] = {}
+
+
+def report(done: int, total: int, label: str) -> None:
+    """Show how far a long piece of work is: in the terminal that runs the notebook, or here in the notebook.
+
+    Args:
+        done, total: in any one unit.
+        label: what is being done.
+    """
+    path = os.environ.get(PROGRESS_VARIABLE)
+    if path:
+        write_atomically(Path(path), f"{done}\n{total}\n{label}")
+        return
+    if label not in _bars:
+        _bars[label] = tqdm(total=total, desc=label, unit="episode")
+    _bars[label].update(done - _bars[label].n)
+    if done >= total:
+        _bars.pop(label).close()
+
+
+def normalise(notebook: NotebookNode) -> NotebookNode:
+    """Remove from an executed notebook, in place, all that differs between two runs with the same results.
+
+    Cell ids and widget model ids are renumbered; run times, versions and papermill's records are dropped;
+    neighbouring pieces of one output stream are joined. Execution counts stay.
+    """
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    notebook.nbformat_minor = max(notebook.nbformat_minor, 5)
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    models: dict[str, str] = {}
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if cell.cell_type != "code":
+            continue
+        joined: list[NotebookNode] = []
+        for output in cell.outputs:
+            if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
+                joined[-1].text += output.text
+                continue
+            view = output.get("data", {}).get("application/vnd.jupyter.widget-view+json")
+            if view:
+                view["model_id"] = models.setdefault(view["model_id"], f"widget-{len(models)}")
+            joined.append(output)
+        cell.outputs = joined
+    return notebook
+
+
+def run(path: Path) -> None:
+    """Execute a notebook in its folder and put the normalised result in its place.
+
+    Args:
+        path: the notebook; left as it was if a cell fails.
+    Raises:
+        papermill.PapermillExecutionError: a cell failed.
+    """
+    import papermill
+
+    with tempfile.TemporaryDirectory() as folder:
+        executed, progress = Path(folder) / path.name, Path(folder) / "progress"
+        os.environ[PROGRESS_VARIABLE] = str(progress)
+        stop = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(progress, stop), daemon=True)
+        watcher.start()
+        try:
+            papermill.execute_notebook(
+                str(path), str(executed), cwd=str(path.parent), progress_bar=False, kernel_name="python3"
+            )
+        finally:
+            stop.set()
+            watcher.join()
+            del os.environ[PROGRESS_VARIABLE]
+        notebook = normalise(nbformat.read(executed, as_version=4))
+    write_atomically(path, nbformat.writes(notebook) + "\n")
+
+
+def _watch(path: Path, stop: threading.Event) -> None:
+    """Draw the progress file as a bar with the remaining time until told to stop."""
+    bar: tqdm | None = None
+    current = ""
+    while not stop.wait(0.5):
+        try:
+            done, total, label = path.read_text(encoding="utf-8").split("\n")
+        except (FileNotFoundError, ValueError):
+            continue
+        if bar is None or label != current:
+            if bar is not None:
+                bar.close()
+            bar = tqdm(total=int(total), desc=label, unit="ep", initial=int(done), file=sys.stderr, mininterval=1.0)
+            current = label
+        bar.update(int(done) - bar.n)
+    if bar is not None:
+        bar.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Check params.yaml, then run the notebooks named on the command line; a failure is told in one line."""
+    try:
+        load(find_root(Path(arguments[0]).parent if arguments else None) / "params.yaml")
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    import papermill
+
+    for name in arguments:
+        try:
+            run(Path(name))
+        except papermill.PapermillExecutionError as error:
+            plain = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue)
+            print(f"{name}, cell {error.exec_count}: {error.ename}: {plain}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

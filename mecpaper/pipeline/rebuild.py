@@ -1,0 +1,126 @@
+"""Run the whole pipeline from nothing at a chosen scale, in a folder of its own.
+
+`python -m mecpaper.pipeline.rebuild demo build/demo` copies what the pipeline is made of, sets the scale and calls
+`dvc repro` there, so that nothing committed is touched. A run that was cut off is taken up where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from mecpaper.config import ConfigError, find_root, load
+from mecpaper.store.results import make_folder
+
+SOURCES = ("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper", "docs", "benchmarks/results.json")
+UNFINISHED = ".unfinished"
+
+
+def with_scale(params: str, scale: str) -> str:
+    """The text of params.yaml with its one switch, `run`, set to a scale.
+
+    Raises ConfigError when the text has no such switch.
+    """
+    changed, count = re.subn(r"(?m)^run: \*\w+", f"run: *{scale}", params)
+    if count != 1:
+        raise ConfigError("run: one line 'run: *<scale>' is required in params.yaml")
+    return changed
+
+
+def prepare(root: Path, folder: Path, scale: str) -> None:
+    """Lay out the pipeline's sources in a folder; results there are kept only if a run of them was cut off."""
+    scales = load(root / "params.yaml").scales
+    if scale not in scales:
+        raise ConfigError(f"scale = {scale!r}: one of {', '.join(scales)}")
+    if folder.exists() and not (folder / UNFINISHED).exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / UNFINISHED).touch()
+    for name in SOURCES:
+        source, target = root / name, folder / name
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignore)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    params = folder / "params.yaml"
+    params.write_text(with_scale(params.read_text(encoding="utf-8"), scale), encoding="utf-8")
+    load(params)
+
+
+def rebuild(root: Path, folder: Path, scale: str) -> int:
+    """Prepare the folder and run `dvc repro` in it; returns its exit status.
+
+    Raises ConfigError for a scale that does not exist, or while another run is at work in the folder.
+    """
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
+    make_folder(folder.parent)
+    try:
+        with lock:
+            return _rebuild(root, folder, scale)
+    except Timeout:
+        raise ConfigError(f"folder = {str(folder)!r}: another run is at work there; wait for it or stop it") from None
+
+
+def _rebuild(root: Path, folder: Path, scale: str) -> int:
+    prepare(root, folder, scale)
+    own = {"MECPAPER_ROOT": str(folder), "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+    # The Makefile says why DVC does not keep this cache in its usual place.
+    environment = os.environ | own | {"DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "tmp" / "site")}
+    dvc = [sys.executable, "-m", "dvc"]
+    if not (folder / ".dvc").exists():
+        subprocess.run([*dvc, "init", "--no-scm", "--quiet"], cwd=folder, env=environment, check=True)
+    status = subprocess.run([*dvc, "repro"], cwd=folder, env=environment).returncode
+    if status == 0:
+        (folder / UNFINISHED).unlink()
+    return status
+
+
+def outcome(folder: Path) -> str:
+    """What came out, in a few lines: the final measures of each algorithm and where to look."""
+    summary = pd.read_csv(folder / "data" / "runs" / "summary.csv")
+    by = ["algorithm", "scenario"]
+    columns = ["reward", "energy", "cost_limit", "ecpr_f", "sor", "offload_share"]
+    table = summary.groupby(by)[columns].mean().round(3)
+    seeds = summary.groupby(by)["seed"].nunique().max()
+    return f"Means over {seeds} seeds, noise-free episodes:\n{table.to_string()}\n"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line: scale and folder."""
+    parser = argparse.ArgumentParser(prog="python -m mecpaper.pipeline.rebuild", description=__doc__.splitlines()[0])
+    parser.add_argument("scale", help="a scale of params.yaml")
+    parser.add_argument("folder", type=Path, help="where to work")
+    options = parser.parse_args(arguments)
+    started = time.monotonic()
+    try:
+        root = find_root()
+        folder = options.folder.resolve()
+        if folder == root or folder in root.parents:
+            raise ConfigError(f"folder = {str(options.folder)!r}: one that does not hold the project itself")
+        status = rebuild(root, folder, options.scale)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if status:
+        print(f"The pipeline stopped; the same command takes it up again in {options.folder}.", file=sys.stderr)
+        return status
+    minutes, seconds = divmod(int(time.monotonic() - started), 60)
+    print(f"\nScale {options.scale}, {minutes} min {seconds} s. {outcome(folder)}")
+    print(f"Figures and tables: {options.folder}/figures   numbers: {options.folder}/data/runs/summary.csv")
+    print(f"Executed notebooks: {options.folder}/notebooks")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

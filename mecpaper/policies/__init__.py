@@ -1,0 +1,1 @@
+"""Policies to be played: stored actors, controls, the planner, ONNX files."""

@@ -1,0 +1,246 @@
+"""Controls that learn nothing: fixed policies, always-local, and a planner that searches the simulator itself.
+
+The planner is the yardstick of every learner. It optimises a short vector, a `Plan`, by CMA-ES on common random
+numbers, and is then measured on fresh episodes. It is not an upper bound: it is the best found in a family that is
+small but holds what a stationary (or a time- and battery-aware) policy of identical devices needs, among them
+unequal roles, since only some devices can gain by offloading at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mecpaper.config import GameConfig
+from mecpaper.env.game import Game, generators
+from mecpaper.env.measures import Measures, Policy, evaluate
+from mecpaper.report.statistics import bootstrap_interval
+
+if TYPE_CHECKING:
+    import cma
+
+PLAN_STREAM = 21
+"""Random stream of the planner's own episodes (see `mecpaper.env.game.generators`)."""
+
+SIGNALS = (
+    "local_frame_rate", "local_resolution", "local_cpu_frequency",
+    "offload_frame_rate", "offload_resolution", "offload_transmit_power",
+)  # fmt: skip
+"""The actor outputs a plan sets, each in [-1, 1], for chunks that stay local and chunks that are sent."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A family of policies described by one vector.
+
+    Per chunk index k, `round(share * N)` devices request offloading, a different set for each k, so that the
+    roles are spread. The vector holds the share (mapped from [-1, 1] to [0, 1]) and the `SIGNALS`; an adaptive
+    plan adds to each signal a slope on the payback of the slot and a slope on the battery level.
+
+    Args:
+        adaptive: may depend on time and battery.
+        offloading: False holds the share at 0: the best always-local policy.
+    """
+
+    adaptive: bool = False
+    offloading: bool = True
+
+    @property
+    def size(self) -> int:
+        """Length of the vector."""
+        return 1 + len(SIGNALS) * (3 if self.adaptive else 1)
+
+    def policy(self, game: Game, vectors: Tensor) -> Policy:
+        r"""The policies of several vectors, one per run of the game.
+
+        The payback of slot t is the weight its quality has in the return, $\sum_{s \ge t} 1/s$ (D11), less its
+        mean, which is 1.
+
+        Args:
+            game: the game to be played; its `slot` and battery are read as it goes.
+            vectors: `[run, size]`.
+        """
+        count = len(SIGNALS)
+        share = ((vectors[:, 0] + 1.0) / 2.0).clamp(0.0, 1.0) if self.offloading else torch.zeros(len(vectors))
+        base = vectors[:, 1 : 1 + count].view(-1, 1, 1, count)
+        device = torch.arange(game.devices).view(-1, 1)
+        chunk = torch.arange(game.chunks).view(1, -1)
+        position = (device + chunk * game.devices // game.chunks) % game.devices
+        sends = (position < (share * game.devices).round().view(-1, 1, 1)).unsqueeze(1)
+        inverse = 1.0 / torch.arange(1, game.slots + 1, dtype=game.dtype)
+        payback = inverse.flip(0).cumsum(0).flip(0) - 1.0
+
+        def act(observation: Tensor, uniform: Tensor) -> Tensor:
+            signal = base.expand(-1, game.envs, game.devices, count)
+            if self.adaptive:
+                slopes = vectors[:, 1 + count :].view(-1, 2, 1, 1, count)
+                level = (game.battery / game.battery_capacity - 0.5).unsqueeze(-1)
+                signal = signal + slopes[:, 0] * payback[game.slot] + slopes[:, 1] * level
+            local, sent = signal[..., :3].unsqueeze(-2), signal[..., 3:].unsqueeze(-2)
+            shape = (*signal.shape[:-1], game.chunks)
+            chosen = sends.expand(shape)
+            frame_rate = torch.where(chosen, sent[..., 0], local[..., 0])
+            resolution = torch.where(chosen, sent[..., 1], local[..., 1])
+            power, frequency = sent[..., 2].expand(shape), local[..., 2].expand(shape)
+            request = torch.where(chosen, 1.0, -1.0).to(signal.dtype)
+            return torch.stack([request, frame_rate, resolution, power, frequency], dim=-1).flatten(-2)
+
+        return act
+
+
+def plan(
+    configs: Sequence[GameConfig],
+    seeds: Sequence[int],
+    family: Plan,
+    constrained: bool,
+    generations: int,
+    population: int = 16,
+    episodes: int = 2,
+    price: float = 20.0,
+) -> list[tuple[NDArray, float]]:
+    """Search a family of policies for the highest mean reward by CMA-ES; several searches side by side.
+
+    Args:
+        configs: the game of each search; devices, chunks, slots and readings must agree.
+        seeds: of each search and of its episodes, which are the same for all its candidates.
+        family: which policies.
+        constrained: keep the mean energy at or under C_limit, by an exact penalty of `price` per J of excess.
+        generations, population: size of each search.
+        episodes: random episodes per candidate.
+        price: reward taken per J of excess; far above what a J is worth.
+    Returns:
+        for each search the best vector and its mean reward per device and slot on the planning episodes, less
+        the penalty of what excess is left.
+    """
+    game = Game([config for config in configs for _ in range(population)], episodes)
+    limit, nothing = game.cost_limit.mean(dim=(1, 2)).double(), torch.empty(0)
+    sources = [seed for seed in seeds for _ in range(population)]
+
+    def score(vectors: NDArray) -> NDArray:
+        policy = family.policy(game, torch.as_tensor(vectors, dtype=game.dtype))
+        game.reset(generators(sources, PLAN_STREAM))
+        measures = Measures(game)
+        for _ in range(game.slots):
+            measures.add(game.step(policy(nothing, nothing)))
+        result = measures.result()
+        excess = (result["energy"] - limit).clamp(min=0.0) * float(constrained)
+        return (price * excess - result["reward"]).reshape(len(seeds), population).numpy()
+
+    searches = [_search(family, seed, population) for seed in seeds]
+    for _ in range(generations):
+        candidates = [search.ask() for search in searches]
+        scores = score(np.concatenate(candidates))
+        for search, vectors, values in zip(searches, candidates, scores, strict=True):
+            search.tell(vectors, values.tolist())
+    return [(np.asarray(search.result.xbest), -float(search.result.fbest)) for search in searches]
+
+
+def _search(family: Plan, seed: int, population: int) -> cma.CMAEvolutionStrategy:
+    """A search with random numbers of its own, so that it does not depend on those beside it.
+
+    The reward has two basins, many frames at low resolution or few at high: seeds start in one and the other in turn.
+    """
+    import cma
+
+    start = np.zeros(family.size)
+    start[0] = -0.7
+    start[[1 + SIGNALS.index("local_frame_rate"), 1 + SIGNALS.index("offload_frame_rate")]] = 0.8 - 1.6 * (seed % 2)
+    source = np.random.default_rng(seed)
+    options = {
+        "popsize": population,
+        "bounds": [-1.5, 1.5],
+        "CMA_stds": [1.0] * (1 + len(SIGNALS)) + [0.3] * (family.size - 1 - len(SIGNALS)),
+        "randn": lambda *shape: source.standard_normal(shape),
+        "seed": np.nan,
+        "verbose": -9,
+    }
+    return cma.CMAEvolutionStrategy(start, 0.4, options)
+
+
+def measure(
+    configs: Sequence[GameConfig], family: Plan, vectors: Sequence[NDArray], seeds: Sequence[int], episodes: int
+) -> pd.DataFrame:
+    """Measures of plans, each in its game and on its own fresh episodes: one row per plan (see `Measures.result`)."""
+    game = Game(configs, episodes)
+    policy = family.policy(game, torch.as_tensor(np.array(vectors), dtype=game.dtype))
+    result = evaluate(policy, game, seeds)
+    return pd.DataFrame({name: value.numpy() for name, value in result.items()})
+
+
+FAMILIES = {
+    "always-local": Plan(offloading=False),
+    "stationary": Plan(),
+    "time and battery": Plan(adaptive=True),
+}
+"""The planner's families by the names of its table."""
+
+GROUPS = 8
+"""Groups of evaluation episodes of a plan, for the interval of its measures."""
+
+
+def planner_table(
+    games: dict[Any, GameConfig], families: Sequence[str], restarts: int, generations: int, seed: int, episodes: int
+) -> pd.DataFrame:
+    """Families of the planner with and without the constraint, several restarts, measured on fresh episodes.
+
+    Args:
+        games: games to plan for, by any label; all searches of a kind go side by side.
+        families: keys of `FAMILIES`.
+        restarts: independent searches of each kind; their spread is the planner's own uncertainty.
+        generations: of each search.
+        seed, episodes: of the evaluation, split into `GROUPS` groups; the searches use their own episodes.
+    Returns:
+        one row per search: game (its label), policy, constrained, restart, planned_reward (on the planning
+        episodes), reward with a 95 % bootstrap interval over the groups, energy likewise, and other measures.
+    """
+    configs = [config for config in games.values() for _ in range(restarts)]
+    seeds = list(range(restarts)) * len(games)
+    labels = [label for label in games for _ in range(restarts)]
+    groups = [seed + group for group in range(GROUPS) for _ in configs]
+    tables = []
+    for name in families:
+        for constrained in (True, False):
+            found = plan(configs, seeds, FAMILIES[name], constrained, generations)
+            vectors = [vector for vector, _ in found]
+            size = max(1, episodes // GROUPS)
+            measured = measure(configs * GROUPS, FAMILIES[name], vectors * GROUPS, groups, size)
+            head = {"game": labels, "policy": name, "constrained": constrained, "restart": seeds}
+            table = pd.DataFrame(head).assign(planned_reward=[reward for _, reward in found])
+            for key in _KEPT:
+                samples = measured[key].to_numpy().reshape(GROUPS, len(configs))
+                table[key], lower, upper = bootstrap_interval(samples)
+                if key in ("reward", "energy"):
+                    table[f"{key}_lower"], table[f"{key}_upper"] = lower, upper
+            tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+_KEPT = (
+    "reward", "energy", "offload_share", "request_share", "sor", "latency", "accuracy", "battery",
+    "frame_rate", "resolution", "transmit_power", "cpu_frequency",
+)  # fmt: skip
+
+
+def fixed_power_sor(config: GameConfig, seed: int, episodes: int) -> float:
+    """Safe offload rate with no learning at all: every chunk requested, power uniform in its range (§5.2.3).
+
+    Args:
+        config: the game; its attacker and number of devices matter.
+        seed, episodes: of the evaluation.
+    Returns:
+        executed offloads per request.
+    """
+
+    def policy(observation: Tensor, uniform: Tensor) -> Tensor:
+        action = (2.0 * uniform - 1.0).unflatten(-1, (config.chunks, -1))
+        action = torch.cat([torch.ones_like(action[..., :1]), action[..., 1:]], dim=-1)
+        return action.flatten(-2)
+
+    return float(evaluate(policy, Game([config], episodes), [seed])["sor"][0])

@@ -1,0 +1,1 @@
+"""Statistics, figures, tables and diagrams: data in, picture out. No torch, no reading of files."""

@@ -1,0 +1,1 @@
+"""Results as files: written atomically, with checksums, read as tables. No torch."""
