@@ -6,11 +6,9 @@ and the tensor named when a number is no longer finite. How cells become files i
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import time
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +45,8 @@ class NotFiniteError(FloatingPointError):
     """A number stopped being finite; says where."""
 
 
-@cache
-def code_version(algorithm: str) -> str:
-    """Hash of the source that a trained result depends on; comments and docstrings do not count. Read once."""
-    package = Path(__file__).parent
-    names = ["config.py", "game.py", "networks.py", "replay.py", "evaluate.py", "train.py"]
-    names += [f"algorithms/{algorithm}.py", "algorithms/common.py"]
-    names += sorted(str(path.relative_to(package)) for path in (package / "system").glob("*.py"))
-    digest = hashlib.sha256()
-    for name in names:
-        tree = ast.parse((package / name).read_text(encoding="utf-8"))
-        node: Any
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list):
-                is_text = [isinstance(e, ast.Expr) and isinstance(e.value, ast.Constant) for e in body]
-                node.body = [e for e, text in zip(body, is_text, strict=True) if not text]
-        digest.update(ast.dump(tree).encode())
-    return digest.hexdigest()[:16]
+RESULTS_VERSION = 1
+"""Of what training computes; raised when a golden number moves (tests/test_golden.py)."""
 
 
 def describe(config: Config, algorithm: str, scenario: str) -> dict[str, Any]:
@@ -85,8 +67,7 @@ def describe(config: Config, algorithm: str, scenario: str) -> dict[str, Any]:
         "game": config.scenario(scenario).model_dump(),
         "learning": learning.model_dump(),
         "own": own.model_dump(),
-        "code": code_version(algorithm),
-        "torch": torch.__version__.split("+")[0],
+        "results_version": RESULTS_VERSION,
     }
 
 
