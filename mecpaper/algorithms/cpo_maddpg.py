@@ -8,14 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mecpaper.algorithms.common import Multiplier, OffPolicy, saturated_share, stack_norm, td_target
+from mecpaper.algorithms.lagrange import Multiplier
+from mecpaper.algorithms.learner import Diagnostics, saturated_share
+from mecpaper.algorithms.off_policy import OffPolicy, td_target
+from mecpaper.algorithms.optimiser import stack_norm
+from mecpaper.algorithms.recorded import Recorded
 from mecpaper.algorithms.replay import Batch, annealed, normalised_error, priority
-from mecpaper.config import CPOMADDPGConfig, LearningConfig
+from mecpaper.config import LearningConfig
+from mecpaper.config.learners import CPOMADDPGConfig
 from mecpaper.env.game import Game
 
 
 def critic_loss(reward_error: Tensor, cost_error: Tensor, weight: Tensor) -> Tensor:
-    r"""Loss of the two-headed critic, Eq. (51) with the importance weights of Eq. (56).
+    r"""Compute the loss of the two-headed critic, Eq. (51) with the importance weights of Eq. (56).
 
     $$L = E_i\left[\tilde w_i \left((Q_r - y_r)^2 + (Q_c - y_c)^2\right)\right]$$
 
@@ -36,7 +41,7 @@ def dual_channel(
     epsilon: float,
     rule: str,
 ) -> list[Tensor]:
-    r"""Descent direction of the actors, Eq. (45) with the normalisation of Eq. (48).
+    r"""Compute the descent direction of the actors, Eq. (45) with the normalisation of Eq. (48).
 
     $$-g_r + \lambda \tilde g_c, \qquad \tilde g_c = g_c \frac{\|g_r\|_2}{\|g_c\|_2 + \epsilon}$$
 
@@ -61,7 +66,7 @@ def dual_channel(
     return [torch.addcmul(-g_r, factor, g_c) for g_r, g_c in zip(reward_gradient, cost_gradient, strict=True)]
 
 
-CRITICS = {
+CRITICS: dict[str, dict[str, Any]] = {
     "two_headed": {"heads": 2},
     "linear_heads": {"heads": 2, "head_relu": False},
     "multi_output": {"heads": 2, "head_hidden": 0},
@@ -73,34 +78,38 @@ CRITICS = {
 class CPOMADDPG(OffPolicy):
     """Constrained policy optimisation MADDPG, Algorithm 1.
 
-    Args:
-        game: the game to be played; gives sizes, ranges and C_limit.
-        learning, config: sections `learning` and `cpo_maddpg` of params.yaml.
-        generators: one CPU generator per run, for the initial weights.
-        fixed: a multiplier for each run that stays as it is, or None where it moves; by default as `config` says.
+    Arguments as for `Learner`; its own section is `cpo_maddpg`, of which a run may have its own `multiplier_fixed`.
     """
 
     def __init__(
         self,
         game: Game,
         learning: LearningConfig,
-        config: CPOMADDPGConfig,
-        generators: Sequence[torch.Generator],
-        fixed: Sequence[float | None] | None = None,
+        own: Sequence[CPOMADDPGConfig],
+        seeds: Sequence[int],
+        slots_per_update: int = 1,
     ) -> None:
-        critic = {"head_hidden": config.head_hidden} | CRITICS[config.critic_heads]
-        super().__init__(game, learning, config, generators, **critic)
-        self.prioritised = config.replay != "uniform"
-        self.lagrange = Multiplier(game, config, fixed or [config.multiplier_fixed] * game.runs)
+        critic = {"head_hidden": own[0].head_hidden} | CRITICS[own[0].critic_heads]
+        prioritised = own[0].replay != "uniform"
+        super().__init__(game, learning, own, seeds, slots_per_update, prioritised, **critic)
+        self.lagrange = Multiplier(game, self.config, [config.multiplier_fixed for config in own])
+        self._learn = Recorded(self.learn, game.device)
 
-    def learn(self, batch: Batch, excess: Tensor, **_: Any) -> dict[str, Tensor]:
-        """Lines 9-18 of Algorithm 1 for every run and agent.
+    def update(self, batch: Batch) -> Diagnostics:
+        """Make one update on a mini-batch, and give its transitions new priorities."""
+        diagnostics, priorities = self._learn(batch, self.excess)
+        if self.replay.prioritised:
+            self.replay.set_priorities(batch.places, priorities)
+        return diagnostics | self.lagrange.diagnostics()
+
+    def learn(self, batch: Batch, excess: Tensor) -> tuple[Diagnostics, Tensor]:
+        """Follow lines 9-18 of Algorithm 1 for every run and agent.
 
         Args:
             batch: joint transitions drawn by priority.
             excess: `[run, agent]`, sum of J_c - C_limit over the slots played since the last update.
         Returns:
-            diagnostics, each `[run]`; the new priorities under "priority", `[run, batch]`.
+            diagnostics, each `[run]`, and the transitions' new priorities, `[run, batch]`.
         """
         settings, config = self.learning, self.config
         # Lines 9, 10, 13: TD errors of both heads and the critic's step (Eq. 49-51, 56).
@@ -134,12 +143,10 @@ class CPOMADDPG(OffPolicy):
             "actor_gradient": actor_norm,
             "saturated": saturated_share(action),
         }
-        if self.prioritised:
-            diagnostics["priority"] = self.priorities(reward_error, cost_error)
-        return diagnostics
+        return diagnostics, self.priorities(reward_error, cost_error)
 
     def priorities(self, reward_error: Tensor, cost_error: Tensor) -> Tensor:
-        """Line 11 of Algorithm 1, Eq. 52-53: `[run, batch, agent]` of each head -> `[run, batch]` (D27)."""
+        """Compute priorities (line 11, Eq. 52-53, D27): `[run, batch, agent]` of each head -> `[run, batch]`."""
         config = self.config
         if config.replay == "reward_per":
             cost_error = torch.zeros_like(cost_error)
@@ -149,14 +156,14 @@ class CPOMADDPG(OffPolicy):
             )
         return priority(reward_error, cost_error, config.priority_epsilon, config.priority_exponent)
 
-    def importance_exponent(self, progress: float) -> float:
-        """beta_t of Eq. 55 when a share `progress` of the training is done."""
-        return annealed(tuple(self.config.importance_exponent), progress)
+    def importance_exponent(self, done: float) -> float:
+        """Return beta_t of Eq. 55 when a share `done` of the training is done."""
+        return annealed(tuple(self.config.importance_exponent), done)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that a checkpoint holds, by name."""
+        """Return all tensors of the state by name."""
         return {**super().tensors(), "multiplier": self.lagrange.value}
 
     def multiplier(self) -> Tensor | None:
-        """lambda of every agent, `[run, agent]`."""
+        """Return lambda of every agent, `[run, agent]`."""
         return self.lagrange.value

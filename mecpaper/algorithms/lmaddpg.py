@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from mecpaper.algorithms.common import Multiplier, OffPolicy, saturated_share, td_target
+from mecpaper.algorithms.lagrange import Multiplier
+from mecpaper.algorithms.learner import Diagnostics, saturated_share
+from mecpaper.algorithms.off_policy import OffPolicy, td_target
+from mecpaper.algorithms.recorded import Recorded
 from mecpaper.algorithms.replay import Batch
-from mecpaper.config import LearningConfig, LMADDPGConfig
+from mecpaper.config import LearningConfig
+from mecpaper.config.learners import LMADDPGConfig
 from mecpaper.env.game import Game
 
 
@@ -18,18 +21,28 @@ class LMADDPG(OffPolicy):
     """Lagrangian MADDPG: uniform replay, two critics that share nothing, the plain gradient of the Lagrangian.
 
     The paper describes it in one sentence (D41). What CPO-MADDPG adds to it: shared backbone with two heads, the
-    normalisation of Eq. 48, CA-PER, and a discount of its own for the cost. Arguments as for `OffPolicy`; its own
+    normalisation of Eq. 48, CA-PER, and a discount of its own for the cost. Arguments as for `Learner`; its own
     section is `lmaddpg`.
     """
 
     def __init__(
-        self, game: Game, learning: LearningConfig, config: LMADDPGConfig, generators: Sequence[torch.Generator]
+        self,
+        game: Game,
+        learning: LearningConfig,
+        own: Sequence[LMADDPGConfig],
+        seeds: Sequence[int],
+        slots_per_update: int = 1,
     ) -> None:
-        super().__init__(game, learning, config, generators, copies=2)
-        self.lagrange = Multiplier(game, config, [None] * game.runs)
+        super().__init__(game, learning, own, seeds, slots_per_update, copies=2)
+        self.lagrange = Multiplier(game, self.config, [None] * game.runs)
+        self._learn = Recorded(self.learn, game.device)
 
-    def learn(self, batch: Batch, excess: Tensor, **_: Any) -> dict[str, Tensor]:
-        """One update of critics, actors, multiplier and targets.
+    def update(self, batch: Batch) -> Diagnostics:
+        """Make one update on a mini-batch."""
+        return self._learn(batch, self.excess) | self.lagrange.diagnostics()
+
+    def learn(self, batch: Batch, excess: Tensor) -> Diagnostics:
+        """Update critics, actors, multiplier and targets.
 
         Args:
             batch: joint transitions.
@@ -61,9 +74,9 @@ class LMADDPG(OffPolicy):
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that a checkpoint holds, by name."""
+        """Return all tensors of the state by name."""
         return {**super().tensors(), "multiplier": self.lagrange.value}
 
     def multiplier(self) -> Tensor | None:
-        """lambda of every agent, `[run, agent]`."""
+        """Return lambda of every agent, `[run, agent]`."""
         return self.lagrange.value

@@ -5,21 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from mecpaper.algorithms.common import OffPolicy, saturated_share, td_target
+from mecpaper.algorithms.learner import Diagnostics, saturated_share
+from mecpaper.algorithms.off_policy import OffPolicy, td_target
+from mecpaper.algorithms.recorded import Recorded
 from mecpaper.algorithms.replay import Batch
 
 
 class MADDPG(OffPolicy):
-    """Multi-agent DDPG with uniform replay. Arguments as for `OffPolicy`; its own section is `maddpg`."""
+    """Multi-agent DDPG with uniform replay. Arguments as for `Learner`; its own section is `maddpg`."""
 
-    def learn(self, batch: Batch, excess: Tensor, **_: Any) -> dict[str, Tensor]:
-        """One update of critic, actors and targets.
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._learn = Recorded(self.learn, self.game.device)
+
+    def update(self, batch: Batch) -> Diagnostics:
+        """Make one update on a mini-batch."""
+        return self._learn(batch)
+
+    def learn(self, batch: Batch) -> Diagnostics:
+        """Update critic, actors and targets.
 
         Args:
             batch: joint transitions.
-            excess: not used: nothing here knows the constraint.
         Returns:
             diagnostics, each `[run]`.
         """

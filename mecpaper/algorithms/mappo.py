@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mecpaper.algorithms.common import Optimiser, clip_stacks, named, saturated_share
+from mecpaper.algorithms.learner import Diagnostics, Learner, Tally, saturated_share
 from mecpaper.algorithms.networks import Actors, Critic
-from mecpaper.config import LearningConfig, MAPPOConfig
+from mecpaper.algorithms.optimiser import Optimiser, clip_stacks, prefixed
+from mecpaper.config import LearningConfig
+from mecpaper.config.learners import MAPPOConfig
 from mecpaper.env.game import Game
+from mecpaper.env.streams import Stream, generators
 
 
 @dataclass(frozen=True)
@@ -25,25 +28,25 @@ class Rollout:
     last_observation: Tensor  # [run, env, agent, feature]
 
 
-def log_probability(action: Tensor, mean: Tensor, log_deviation: Tensor) -> Tensor:
-    r"""Log density of a diagonal Gaussian, summed over an agent's outputs.
+def log_probability(action: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    r"""Compute the log density of a diagonal Gaussian, summed over an agent's outputs.
 
     $$\log \pi(a|s) = -\sum_j \left(\tfrac12 \left(\frac{a_j - \mu_j}{\sigma_j}\right)^2
       + \log \sigma_j + \tfrac12 \log 2\pi\right)$$
 
     Args:
         action, mean: `[run, row, agent, 5 K]`.
-        log_deviation: log sigma, `[run, 1, agent, 5 K]`.
+        log_std: log sigma, `[run, 1, agent, 5 K]`.
     Returns:
         `[run, row, agent]`.
     Source: §5.1.4; Schulman et al. 2017.  Deviation: none.
     """
-    scaled = (action - mean) * torch.exp(-log_deviation)
-    return -(0.5 * scaled.square() + log_deviation + 0.5 * math.log(2.0 * math.pi)).sum(dim=-1)
+    scaled = (action - mean) * torch.exp(-log_std)
+    return -(0.5 * scaled.square() + log_std + 0.5 * math.log(2.0 * math.pi)).sum(dim=-1)
 
 
 def advantages(reward: Tensor, value: Tensor, discount: float, decay: float) -> Tensor:
-    r"""Generalised advantage estimates of episodes that a time limit ends (D26).
+    r"""Compute generalised advantage estimates of episodes that a time limit ends (D26).
 
     $$\hat A_t = \delta_t + \gamma \ell \hat A_{t+1}, \qquad \delta_t = r_t + \gamma V_{t+1} - V_t$$
 
@@ -65,7 +68,7 @@ def advantages(reward: Tensor, value: Tensor, discount: float, decay: float) -> 
 
 
 def clipped_slope(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
-    r"""Slope of the clipped surrogate $\min(\rho \hat A, \mathrm{clip}(\rho, 1 \pm c) \hat A)$ in $\log \rho$.
+    r"""Differentiate the clipped surrogate $\min(\rho \hat A, \mathrm{clip}(\rho, 1 \pm c) \hat A)$ by $\log \rho$.
 
     Args:
         ratio: rho, any shape.
@@ -79,43 +82,63 @@ def clipped_slope(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
     return torch.where(held, torch.zeros_like(ratio), ratio * advantage)
 
 
-class MAPPO:
+class MAPPO(Learner):
     """Multi-agent PPO: each agent's own reward, a value per agent from all agents' observations.
 
-    Args:
-        game: the game to be played; gives sizes and ranges.
-        learning, config: sections `learning` and `mappo` of params.yaml.
-        generators: one CPU generator per run, for the initial weights.
+    Arguments as for `Learner`; its own section is `mappo`. It learns at the end of each round.
     """
 
-    learns = True
-    on_policy = True
-
     def __init__(
-        self, game: Game, learning: LearningConfig, config: MAPPOConfig, generators: Sequence[torch.Generator]
+        self,
+        game: Game,
+        learning: LearningConfig,
+        own: Sequence[MAPPOConfig],
+        seeds: Sequence[int],
+        slots_per_update: int = 1,
     ) -> None:
-        self.learning, self.config = learning, config
-        self.actors = Actors(game, learning, generators)
-        self.critic = Critic(game, learning.hidden, generators, learning.critic, sees_action=False)
+        super().__init__(game, learning, own, seeds, slots_per_update)
+        config, weights = own[0], generators(seeds, Stream.WEIGHTS)
+        self.actors = Actors(game, learning, weights)
+        self.critic = Critic(game, learning.hidden, weights, learning.critic, sees_action=False)
         shape = (game.runs, 1, self.actors.stacks // game.runs, game.action_size)
-        start = math.log(config.deviation)
-        self.log_deviation = torch.full(shape, start, device=game.device, dtype=game.dtype)
-        weights = [*self.actors.weights, self.log_deviation]
-        self.actor_optimiser = Optimiser(weights, learning.actor_learning_rate)
+        start = math.log(config.std)
+        self.log_std = torch.full(shape, start, device=game.device, dtype=game.dtype)
+        self.actor_optimiser = Optimiser([*self.actors.weights, self.log_std], learning.actor_learning_rate)
         self.critic_optimiser = Optimiser(self.critic.weights, learning.critic_learning_rate)
 
     @torch.no_grad()
     def act(self, observation: Tensor, uniform: Tensor | None = None) -> Tensor:
-        """Noise-free actions, the means, `[run, batch, agent, 5 K]`; `uniform` is not used."""
+        """Choose noise-free actions, the means, `[run, batch, agent, 5 K]`; `uniform` is not used."""
         return self.actors(observation)
 
     @torch.no_grad()
     def explore(self, observation: Tensor, noise: Tensor) -> Tensor:
-        """Actions drawn from the policy with standard normal draws `noise` of their shape `[run, env, agent, 5 K]`."""
-        return self.actors(observation) + torch.exp(self.log_deviation) * noise
+        """Draw actions from the policy with standard normal draws `noise` of their shape `[run, env, agent, 5 K]`."""
+        return self.actors(observation) + torch.exp(self.log_std) * noise
 
-    def learn_round(self, rollout: Rollout, order: Tensor) -> Iterator[dict[str, Tensor]]:
-        """Updates on a round of episodes, mini-batch by mini-batch.
+    def play_round(self, done: float, tally: Tally) -> None:
+        """Play one episode in every env, then learn from them; see `Learner.play_round`."""
+        game = self.game
+        observation = game.reset(self.sources[Stream.GAME])
+        noise = self.noise()
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        for t in range(game.slots):
+            action = self.explore(observation, noise[t])
+            slot = game.step(action)
+            parts.append((observation, action, slot.reward))
+            observation = game.observe()
+            tally.add_slot(slot)
+        observations, actions, rewards = (torch.stack(part) for part in zip(*parts, strict=True))
+        rollout = Rollout(observations, actions, rewards, observation)
+        count, epochs = game.slots * game.envs, self.config.epochs
+        sources = self.sources[Stream.REPLAY]
+        order = [torch.stack([torch.randperm(count, generator=g) for _ in range(epochs)]) for g in sources]
+        for diagnostics in self.learn_round(rollout, torch.stack(order).to(game.device)):
+            self.updates += 1
+            tally.add(diagnostics)
+
+    def learn_round(self, rollout: Rollout, order: Tensor) -> Iterator[Diagnostics]:
+        """Make updates on a round of episodes, mini-batch by mini-batch.
 
         Args:
             rollout: of the policy as it is.
@@ -136,7 +159,7 @@ class MAPPO:
             advantage = advantage.transpose(0, 1).flatten(1, 2)
             observation = states[:, : slots * envs]
             action = rollout.action.transpose(0, 1).flatten(1, 2)
-            old = log_probability(action, self.actors(observation), self.log_deviation)
+            old = log_probability(action, self.actors(observation), self.log_std)
         for epoch in range(order.shape[1]):
             for picked in order[:, epoch].split(config.minibatch, dim=1):
                 rows = [_take(part, picked) for part in (observation, action, advantage, result, old)]
@@ -144,8 +167,8 @@ class MAPPO:
 
     def _update(
         self, observation: Tensor, action: Tensor, advantage: Tensor, result: Tensor, old: Tensor
-    ) -> dict[str, Tensor]:
-        """One update of critic and actors on rows `[run, row, agent, ...]`."""
+    ) -> Diagnostics:
+        """Make one update of critic and actors on rows `[run, row, agent, ...]`."""
         settings, config = self.learning, self.config
         error = self.critic(observation)[..., 0] - result
         loss = error.square().mean(dim=(1, 2))
@@ -153,50 +176,46 @@ class MAPPO:
         critic_norm = clip_stacks(critic_gradient, settings.gradient_norm)
         self.critic_optimiser.step(critic_gradient)
 
-        # Each agent's advantages with mean 0 and deviation 1, as is usual.
+        # Each agent's advantages with mean 0 and standard deviation 1, as is usual.
         centred = advantage - advantage.mean(dim=1, keepdim=True)
         advantage = centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
         raw, trace = self.actors.forward(observation)
         mean = torch.tanh(raw)
-        ratio = torch.exp(log_probability(action, mean, self.log_deviation) - old)
+        ratio = torch.exp(log_probability(action, mean, self.log_std) - old)
         slope = (clipped_slope(ratio, advantage, config.clip) / advantage.shape[1]).unsqueeze(-1)
-        scaled = (action - mean) * torch.exp(-self.log_deviation)
-        mean_slope = slope * scaled * torch.exp(-self.log_deviation) * (1.0 - mean.square())
+        scaled = (action - mean) * torch.exp(-self.log_std)
+        mean_slope = slope * scaled * torch.exp(-self.log_std) * (1.0 - mean.square())
         size = mean.shape[1] * mean.shape[3]
         mean_slope.sub_(raw, alpha=2.0 * settings.saturation_penalty / size)
-        deviation_slope = (slope * (scaled.square() - 1.0)).sum(dim=1, keepdim=True)
-        if self.log_deviation.shape[2] == 1:
-            deviation_slope = deviation_slope.sum(dim=2, keepdim=True)
-        # The entropy of the Gaussian rises by 1 with each log deviation.
-        deviation_slope = deviation_slope + config.entropy
+        std_slope = (slope * (scaled.square() - 1.0)).sum(dim=1, keepdim=True)
+        if self.log_std.shape[2] == 1:
+            std_slope = std_slope.sum(dim=2, keepdim=True)
+        # The entropy of the Gaussian rises by 1 with each log standard deviation.
+        std_slope = std_slope + config.entropy
         ascent = [g[..., 0, :] for g in self.actors.gradient(trace, [mean_slope])]
-        descent = [-g for g in [*ascent, deviation_slope.view(self.actors.stacks, 1, -1)]]
+        descent = [-g for g in [*ascent, std_slope.view(self.actors.stacks, 1, -1)]]
         norm = clip_stacks(descent, settings.gradient_norm)
-        descent[-1] = descent[-1].view(self.log_deviation.shape)
+        descent[-1] = descent[-1].view(self.log_std.shape)
         self.actor_optimiser.step(descent)
-        self.log_deviation.clamp_(*(math.log(end) for end in config.deviation_range))
+        self.log_std.clamp_(*(math.log(end) for end in config.std_range))
         return {
             "critic_loss": loss.detach(),
             "critic_gradient": critic_norm.view(len(loss), -1).mean(dim=1),
             "actor_gradient": norm.view(len(loss), -1).mean(dim=1),
             "saturated": saturated_share(mean),
-            "deviation": self.log_deviation.exp().mean(dim=(1, 2, 3)),
+            "std": self.log_std.exp().mean(dim=(1, 2, 3)),
             "clipped": ((ratio - 1.0).abs() > config.clip).to(ratio.dtype).mean(dim=(1, 2)),
         }
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that a checkpoint holds, by name."""
+        """Return all tensors of the state by name."""
         return {
-            **named("actor", self.actors.weights),
-            **named("critic", self.critic.weights),
-            **named("actor_optimiser", self.actor_optimiser.tensors()),
-            **named("critic_optimiser", self.critic_optimiser.tensors()),
-            "log_deviation": self.log_deviation,
+            **prefixed("actor", self.actors.weights),
+            **prefixed("critic", self.critic.weights),
+            **prefixed("actor_optimiser", self.actor_optimiser.tensors()),
+            **prefixed("critic_optimiser", self.critic_optimiser.tensors()),
+            "log_std": self.log_std,
         }
-
-    def multiplier(self) -> Tensor | None:
-        """No multiplier."""
-        return None
 
 
 def _take(part: Tensor, picked: Tensor) -> Tensor:

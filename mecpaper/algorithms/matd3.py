@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mecpaper.algorithms.common import OffPolicy, saturated_share, td_target
+from mecpaper.algorithms.learner import Diagnostics, saturated_share
+from mecpaper.algorithms.off_policy import OffPolicy, td_target
+from mecpaper.algorithms.recorded import Recorded
 from mecpaper.algorithms.replay import Batch
-from mecpaper.config import LearningConfig, MATD3Config
-from mecpaper.env.game import Game
+from mecpaper.env.streams import Stream
 
 
-def smoothed(action: Tensor, noise: Tensor, deviation: float, greatest: float) -> Tensor:
-    r"""Target policy smoothing: $a' + \mathrm{clip}(\sigma \epsilon, -c, c)$, cut to [-1, 1].
+def smoothed(action: Tensor, noise: Tensor, std: float, maximum: float) -> Tensor:
+    r"""Smooth the target policy: $a' + \mathrm{clip}(\sigma \epsilon, -c, c)$, cut to [-1, 1].
 
     Args:
         action: target actors' actions, `[run, batch, agent, 5 K]`.
         noise: standard normal draws of the same shape.
-        deviation, greatest: sigma and c.
+        std, maximum: sigma and c.
     Source: §5.1.5; Fujimoto et al. 2018, Algorithm 1.  Deviation: none.
     """
-    return (action + (deviation * noise).clamp(-greatest, greatest)).clamp(-1.0, 1.0)
+    return (action + (std * noise).clamp(-maximum, maximum)).clamp(-1.0, 1.0)
 
 
 class MATD3(OffPolicy):
-    """Multi-agent TD3 with uniform replay. Arguments as for `OffPolicy`; its own section is `matd3`."""
+    """Multi-agent TD3 with uniform replay. Arguments as for `Learner`; its own section is `matd3`."""
 
-    smooths_target = True
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more, copies=2)
+        self._learn_critics = Recorded(self.learn_critics, self.game.device)
+        self._learn_actors = Recorded(self.learn_actors, self.game.device)
 
-    def __init__(
-        self, game: Game, learning: LearningConfig, config: MATD3Config, generators: Sequence[torch.Generator]
-    ) -> None:
-        super().__init__(game, learning, config, generators, copies=2)
-        self.period = config.policy_delay
+    def update(self, batch: Batch) -> Diagnostics:
+        """Make one update of both critics, and every `policy_delay`-th time of actors and targets."""
+        noise = self.draw(Stream.SMOOTHING, *batch.action.shape[1:], normal=True)
+        diagnostics = self._learn_critics(batch, noise)
+        if self.updates % self.config.policy_delay == 0:
+            diagnostics = diagnostics | self._learn_actors(batch.observation)
+        return diagnostics
 
-    def learn(self, batch: Batch, excess: Tensor, noise: Tensor, turn: int) -> dict[str, Tensor]:
-        """One update of both critics, and every `policy_delay`-th time of actors and targets.
+    def learn_critics(self, batch: Batch, noise: Tensor) -> Diagnostics:
+        """Update both critics towards the smaller of their targets.
 
         Args:
             batch: joint transitions.
-            excess: not used: nothing here knows the constraint.
             noise: standard normal draws, `[run, batch, agent, 5 K]`, for the target smoothing.
-            turn: number of this update modulo `policy_delay`; actors move at 0.
         Returns:
             diagnostics, each `[run]`.
         """
@@ -57,11 +61,17 @@ class MATD3(OffPolicy):
         error = self.critic(batch.observation, batch.action) - target.unsqueeze(-1)
         loss = error.square().mean(dim=(1, 2))
         critic_norm = self.critic_step(loss.sum(dim=-1))
-        diagnostics = {"critic_loss": loss.mean(dim=-1).detach(), "critic_gradient": critic_norm}
+        return {"critic_loss": loss.mean(dim=-1).detach(), "critic_gradient": critic_norm}
 
-        if turn == 0:
-            (g_r,), action = self.policy_gradients(batch.observation, lambda values: [values[..., 0]])
-            diagnostics["actor_gradient"] = self.actor_step([-g for g in g_r])
-            diagnostics["saturated"] = saturated_share(action)
-            self.follow_targets()
-        return diagnostics
+    def learn_actors(self, observation: Tensor) -> Diagnostics:
+        """Update actors and targets, by the first critic.
+
+        Args:
+            observation: `[run, batch, agent, feature]`.
+        Returns:
+            diagnostics, each `[run]`.
+        """
+        (g_r,), action = self.policy_gradients(observation, lambda values: [values[..., 0]])
+        norm = self.actor_step([-g for g in g_r])
+        self.follow_targets()
+        return {"actor_gradient": norm, "saturated": saturated_share(action)}

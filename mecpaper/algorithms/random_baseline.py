@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 
-from mecpaper.config import LearningConfig, RandomConfig
-from mecpaper.env.game import Game
+from mecpaper.algorithms.learner import Learner, Tally
 
 
-class Random:
+class Random(Learner):
     """The non-learning lower bound of §5.1.6; it allocates no bandwidth, as Eq. 34 has none (D16)."""
 
-    learns = False
-    on_policy = False
-
-    def __init__(
-        self, game: Game, learning: LearningConfig, config: RandomConfig, generators: Sequence[torch.Generator]
-    ) -> None:
-        self.runs = game.runs
-
     def act(self, observation: Tensor, uniform: Tensor) -> Tensor:
-        """Actions `[run, batch, agent, 5 K]` in [-1, 1) from draws `uniform` of [0, 1) of that shape."""
+        """Choose actions `[run, batch, agent, 5 K]` in [-1, 1) from draws `uniform` of [0, 1) of that shape."""
         return 2.0 * uniform - 1.0
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Nothing to keep."""
-        return {}
-
-    def multiplier(self) -> Tensor | None:
-        """No multiplier."""
-        return None
+    def play_round(self, done: float, tally: Tally) -> None:
+        """Play nothing: there is nothing to learn."""

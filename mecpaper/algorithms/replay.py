@@ -7,7 +7,7 @@ step. Sampling takes its random numbers from the caller, so a run's samples depe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from mecpaper.config import ConfigError
 
 
 def normalised_error(error: Tensor, delta: float) -> Tensor:
-    r"""TD errors of a mini-batch as z-scores, Eq. (52).
+    r"""Turn TD errors of a mini-batch into z-scores, Eq. (52).
 
     $$\hat\sigma_i = \frac{\sigma_i - \mu}{s + \delta}$$
 
@@ -33,7 +33,7 @@ def normalised_error(error: Tensor, delta: float) -> Tensor:
 
 
 def priority(reward_error: Tensor, cost_error: Tensor, epsilon: float, exponent: float) -> Tensor:
-    r"""Combined priority of a joint transition, Eq. (53), Algorithm 1 line 11.
+    r"""Compute the combined priority of a joint transition, Eq. (53), Algorithm 1 line 11.
 
     $$p_i = \left(|\hat\sigma^r_i| + |\hat\sigma^c_i| + \varepsilon\right)^\alpha$$
 
@@ -67,7 +67,7 @@ def sample_indices(priorities: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]
 
 
 def importance_weights(probability: Tensor, size: int, exponent: float) -> Tensor:
-    r"""Importance weights of a mini-batch, Eq. (55).
+    r"""Compute the importance weights of a mini-batch, Eq. (55).
 
     $$w_i = \left(\frac{1}{N\, P(i)}\right)^{\beta_t}, \qquad \tilde w_i = \frac{w_i}{\max_j w_j}$$
 
@@ -76,7 +76,7 @@ def importance_weights(probability: Tensor, size: int, exponent: float) -> Tenso
         size: N, the number of transitions held (the N of Eq. 55 is not the number of devices).
         exponent: beta_t.
     Returns:
-        `[run, batch]`, at most 1, the greatest of each run exactly 1.
+        `[run, batch]`, at most 1, the largest of each run exactly 1.
     Source: §4.2.6, Eq. 55.  Deviation: none.
     """
     weight = (size * probability).pow(-exponent)
@@ -84,7 +84,7 @@ def importance_weights(probability: Tensor, size: int, exponent: float) -> Tenso
 
 
 def annealed(ends: tuple[float, float], progress: float) -> float:
-    r"""Linear annealing from the first to the second value, as of beta_t in §4.2.6.
+    r"""Anneal linearly from the first to the second value, as of beta_t in §4.2.6.
 
     Args:
         ends: value at progress 0 and at progress 1.
@@ -93,8 +93,7 @@ def annealed(ends: tuple[float, float], progress: float) -> float:
     return ends[0] + (ends[1] - ends[0]) * min(max(progress, 0.0), 1.0)
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """A mini-batch of joint transitions, `[run, batch, agent, ...]`."""
 
     observation: Tensor
@@ -103,7 +102,7 @@ class Batch:
     cost: Tensor  # [run, batch, agent]
     next_observation: Tensor
     weight: Tensor  # [run, batch], importance weights of Eq. 55 (1 under uniform replay)
-    index: Tensor  # [run, batch]
+    places: Tensor  # [run, batch], where they lie in the buffer
 
 
 class Replay:
@@ -147,7 +146,7 @@ class Replay:
     def add(self, observation: Tensor, action: Tensor, reward: Tensor, cost: Tensor, next_observation: Tensor) -> None:
         """Store one joint transition per env: `[run, env, agent, ...]`; the oldest make room.
 
-        New transitions enter at the greatest priority so far, so that each is likely to be replayed once (D27).
+        New transitions enter at the highest priority so far, so that each is likely to be replayed once (D27).
         """
         row = torch.cat([observation, action, reward.unsqueeze(-1), cost.unsqueeze(-1), next_observation], dim=-1)
         envs = row.shape[1]
@@ -158,7 +157,7 @@ class Replay:
         self.size = min(self.size + envs, self.capacity)
 
     def sample(self, uniform: Tensor, exponent: float) -> Batch:
-        """A mini-batch.
+        """Draw a mini-batch.
 
         Args:
             uniform: `[run, batch]`, draws from [0, 1).

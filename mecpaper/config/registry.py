@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any
 
-from mecpaper.config import (
+from mecpaper.config.learners import (
     CPOMADDPGConfig,
     LMADDPGConfig,
     MADDPGConfig,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mecpaper.config import ConfigError, GameConfig
+from mecpaper.env.constants import Constants
 from mecpaper.system import channel, energy, latency, quality, secrecy, tasks
 
 
@@ -78,66 +79,12 @@ class Game:
         self.action_size = len(tasks.VARIABLES) * self.chunks
         self.observation_names = self._observation_names()
         self.observation_size = len(self.observation_names)
-        self._constants()
+        c = self.constants = Constants.of(configs, self.device, dtype)
+        self.battery_capacity = c.battery_capacity.squeeze(-1)
+        self.battery_threshold = self.battery_capacity * c.battery_threshold_fraction.squeeze(-1)
+        self.cost_limit = self.battery_capacity * c.cost_limit_fraction.squeeze(-1)
         self.slot = 0
         self.battery = cast(Tensor, None)  # until the first reset
-
-    # -- constants -------------------------------------------------------------------------------------
-
-    def _per_run(self, values: list[float]) -> Tensor:
-        return torch.tensor(values, dtype=self.dtype, device=self.device).view(-1, 1, 1, 1)
-
-    def _per_device(self, values: list[list[float]]) -> Tensor:
-        tensor = torch.tensor(values, dtype=self.dtype, device=self.device)
-        return tensor.view(self.runs, 1, self.devices, 1)
-
-    _bits_per_pixel: Tensor
-    _cycles_per_bit: Tensor
-    _server_frequency: Tensor
-    _bandwidth: Tensor
-    _noise_power: Tensor
-    _eavesdropper_noise_power: Tensor
-    _eavesdropper_power: Tensor
-    _accuracy_ceiling: Tensor
-    _accuracy_drop: Tensor
-    _accuracy_scale: Tensor
-    _harvest_fraction: Tensor
-    _insecure_request_cost: Tensor
-    _energy_coefficient: Tensor
-    _battery_capacity: Tensor
-    _frame_rate: tuple[Tensor, Tensor]
-    _resolution: tuple[Tensor, Tensor]
-    _gain_db: tuple[Tensor, Tensor]
-    _quality_weights: tuple[Tensor, Tensor]
-    _cost_weights: tuple[Tensor, Tensor]
-    _transmit_power: tuple[Tensor, Tensor]
-    _cpu_frequency: tuple[Tensor, Tensor]
-
-    def _constants(self) -> None:
-        configs = self.configs
-        for key in (
-            "bits_per_pixel", "cycles_per_bit", "server_frequency", "bandwidth", "noise_power",
-            "eavesdropper_noise_power", "eavesdropper_power", "accuracy_ceiling", "accuracy_drop",
-            "accuracy_scale", "harvest_fraction", "insecure_request_cost",
-        ):  # fmt: skip
-            setattr(self, f"_{key}", self._per_run([getattr(config, key) for config in configs]))
-        for key in ("frame_rate", "resolution", "gain_db", "quality_weights", "cost_weights"):
-            pair = tuple(self._per_run([getattr(config, key)[end] for config in configs]) for end in (0, 1))
-            setattr(self, f"_{key}", pair)
-        for key in ("transmit_power", "cpu_frequency"):
-            pair = tuple(self._per_device([c.per_device(getattr(c, key)[end]) for c in configs]) for end in (0, 1))
-            setattr(self, f"_{key}", pair)
-        for key in ("energy_coefficient", "battery_capacity"):
-            setattr(self, f"_{key}", self._per_device([c.per_device(getattr(c, key)) for c in configs]))
-        capacity = self._battery_capacity.squeeze(-1)
-        self.battery_capacity = capacity
-        self.battery_threshold = capacity * self._per_run(
-            [config.battery_threshold_fraction for config in configs]
-        ).squeeze(-1)
-        self.cost_limit = capacity * self._per_run([config.cost_limit_fraction for config in configs]).squeeze(-1)
-        decibels = [config.gain_error_fraction * config.gain_db[1] for config in configs]
-        linear = [config.gain_error_fraction * 10.0 ** (config.gain_db[1] / 10.0) for config in configs]
-        self._gain_error = self._per_run(decibels if self.readings.gain_error == "decibel" else linear)
 
     def _observation_names(self) -> tuple[str, ...]:
         chunks = range(1, self.chunks + 1)
@@ -181,25 +128,26 @@ class Game:
         A network that subtracts the first and divides by the second sees numbers of order one. An entry that
         cannot vary has half-width equal to its own size, so it arrives as 0.
         """
+        c = self.constants
         shape = (self.runs, self.devices)
 
         def flat(value: Tensor | float) -> Tensor:
             value = torch.as_tensor(value, dtype=self.dtype, device=self.device)
             return (value.reshape(self.runs, -1) if value.dim() else value).expand(shape)
 
-        def middle(least: Tensor, greatest: Tensor) -> tuple[Tensor, Tensor]:
-            half = 0.5 * (greatest - least)
-            return 0.5 * (greatest + least), torch.where(half > 0, half, torch.ones_like(half))
+        def middle(minimum: Tensor, maximum: Tensor) -> tuple[Tensor, Tensor]:
+            half = 0.5 * (maximum - minimum)
+            return 0.5 * (maximum + minimum), torch.where(half > 0, half, torch.ones_like(half))
 
-        constants = [*reversed(self._transmit_power), *reversed(self._cpu_frequency)]
+        constants = [*reversed(c.transmit_power), *reversed(c.cpu_frequency)]
         ranges: list[tuple[Tensor | float, Tensor | float]] = [(value, value) for value in constants]
-        ranges += [middle(*self._gain_db)] * self.chunks
-        ranges.append((0.5 * self._battery_capacity, 0.5 * self._battery_capacity))
-        harvest = self._harvest_fraction * self._battery_capacity
+        ranges += [middle(*c.gain_db)] * self.chunks
+        ranges.append((0.5 * c.battery_capacity, 0.5 * c.battery_capacity))
+        harvest = c.harvest_fraction * c.battery_capacity
         ranges.append((harvest, torch.where(harvest > 0, harvest, torch.ones_like(harvest))))
-        ranges.append((self._bandwidth, self._bandwidth))
+        ranges.append((c.bandwidth, c.bandwidth))
         if self.readings.observation == "augmented":
-            ranges += [(0.5, 0.5)] * (2 * self.chunks) + [middle(*self._frame_rate)] * self.chunks + [(0.5, 0.5)]
+            ranges += [(0.5, 0.5)] * (2 * self.chunks) + [middle(*c.frame_rate)] * self.chunks + [(0.5, 0.5)]
         centre, half = ([flat(pair[end]) for pair in ranges] for end in (0, 1))
         return torch.stack(centre, dim=-1), torch.stack(half, dim=-1)
 
@@ -213,6 +161,7 @@ class Game:
         Returns:
             observation, `[run, env, device, feature]`, as `observation_names`, Eq. 32-33.
         """
+        c = self.constants
         if len(generators) != self.runs:
             raise ConfigError(f"generators = {len(generators)}: one per run, {self.runs}")
         shape = (self.slots + 1, self.envs, self.devices)
@@ -221,12 +170,12 @@ class Game:
             [torch.rand(*shape, draws, generator=g, dtype=torch.float64) for g in generators], dim=1
         ).to(self.device, self.dtype)
         gain, other_gain, error = (uniform[..., i * self.chunks : (i + 1) * self.chunks] for i in range(3))
-        self._episode_gain_db = secrecy.draw_gain(gain, *self._gain_db)
+        self._episode_gain_db = secrecy.draw_gain(gain, *c.gain_db)
         heard_db = self._episode_gain_db
         if self.readings.eavesdropper_gain == "independent":
-            heard_db = secrecy.draw_gain(other_gain, *self._gain_db)
-        self._episode_heard = secrecy.estimated_gain_set(heard_db, error, self._gain_error, self.readings.gain_error)
-        mean_harvest = (self._harvest_fraction * self._battery_capacity).squeeze(-1)
+            heard_db = secrecy.draw_gain(other_gain, *c.gain_db)
+        self._episode_heard = secrecy.estimated_gain_set(heard_db, error, c.gain_error, self.readings.gain_error)
+        mean_harvest = (c.harvest_fraction * c.battery_capacity).squeeze(-1)
         spread = 2.0 * uniform[..., -1] if self.readings.harvest == "uniform" else torch.ones_like(uniform[..., -1])
         self._episode_harvest = spread * mean_harvest
         self.slot = 0
@@ -238,18 +187,19 @@ class Game:
 
     def observe(self) -> Tensor:
         """Observation of every device at the current slot, `[run, env, device, feature]`, Eq. 32."""
+        c = self.constants
         shape = (self.runs, self.envs, self.devices, 1)
-        columns = [bound.expand(shape) for bound in (*reversed(self._transmit_power), *reversed(self._cpu_frequency))]
+        columns = [bound.expand(shape) for bound in (*reversed(c.transmit_power), *reversed(c.cpu_frequency))]
         columns += [
             self._episode_gain_db[self.slot],
             self.battery.unsqueeze(-1),
             self._episode_harvest[self.slot].unsqueeze(-1),
-            self._bandwidth.expand(shape),
+            c.bandwidth.expand(shape),
         ]
         if self.readings.observation == "augmented":
             previous = self._previous_frame_rate
             if previous is None:
-                previous = self._frame_rate[0].expand(*shape[:-1], self.chunks)
+                previous = c.frame_rate[0].expand(*shape[:-1], self.chunks)
             elapsed = torch.full(shape, self.slot / self.slots, dtype=self.dtype, device=self.device)
             columns += [self._mean_accuracy, self._mean_smoothness, previous, elapsed]
         return torch.cat(columns, dim=-1)
@@ -262,22 +212,29 @@ class Game:
         Returns:
             the five variables by the names of `tasks.VARIABLES`, each `[run, env, device, chunk]`.
         """
+        c = self.constants
         signal = action.unflatten(-1, (self.chunks, len(tasks.VARIABLES)))
-        ranges = (self._frame_rate, self._resolution, self._transmit_power, self._cpu_frequency)
+        ranges = (
+            c.frame_rate,
+            c.resolution,
+            c.transmit_power,
+            c.cpu_frequency,
+        )
         values = [tasks.offload_decision(signal[..., 0])]
         values += [tasks.scale_to_range(signal[..., i + 1], *bounds) for i, bounds in enumerate(ranges)]
         return dict(zip(tasks.VARIABLES, values, strict=True))
 
     def rates(self, slot: int, offload: Tensor, transmit_power: Tensor) -> tuple[Tensor, Tensor]:
         """Upload rate and worst-case secrecy rate of every chunk, Eq. 5 and 12, in bit/s."""
+        c = self.constants
         gain = channel.from_decibel(self._episode_gain_db[slot])
-        _, greatest, least = (gains[slot] for gains in self._episode_heard)
+        _, maximum, minimum = (gains[slot] for gains in self._episode_heard)
         access = self.readings.access
-        upload = channel.upload_rate(self._bandwidth, offload, transmit_power, gain, self._noise_power, access)
-        listening = transmit_power if self.readings.listening_power == "user" else self._eavesdropper_power
+        upload = channel.upload_rate(c.bandwidth, offload, transmit_power, gain, c.noise_power, access)
+        listening = transmit_power if self.readings.listening_power == "user" else c.eavesdropper_power
         secret = secrecy.secrecy_rate(
-            upload, self._bandwidth, listening, greatest, least,
-            offload, transmit_power, self._eavesdropper_noise_power, access,
+            upload, c.bandwidth, listening, maximum, minimum,
+            offload, transmit_power, c.eavesdropper_noise_power, access,
         )  # fmt: skip
         return upload, secret
 
@@ -292,6 +249,7 @@ class Game:
             RuntimeError: no episode is under way, or it is over (call `reset`).
             ConfigError: an action of another shape.
         """
+        c = self.constants
         if self.battery is None:
             raise RuntimeError("slot 1: call reset first")
         expected = (self.runs, self.envs, self.devices, self.action_size)
@@ -306,17 +264,17 @@ class Game:
             requested, lambda decision: secrecy.is_secure(self.rates(self.slot, decision, power)[1])
         )
         upload, secret = self.rates(self.slot, offload, power)
-        size = tasks.chunk_size(self._bits_per_pixel, frame_rate, variables["resolution"])
+        size = tasks.chunk_size(c.bits_per_pixel, frame_rate, variables["resolution"])
         chunk_latency = latency.total_latency(
-            latency.local_latency(offload, size, self._cycles_per_bit, cpu_frequency),
-            latency.offload_latency(offload, size, upload, self._cycles_per_bit, self._server_frequency),
+            latency.local_latency(offload, size, c.cycles_per_bit, cpu_frequency),
+            latency.offload_latency(offload, size, upload, c.cycles_per_bit, c.server_frequency),
         )
         chunk_energy = energy.total_energy(
-            energy.local_energy(offload, self._energy_coefficient, cpu_frequency, size, self._cycles_per_bit),
+            energy.local_energy(offload, c.energy_coefficient, cpu_frequency, size, c.cycles_per_bit),
             energy.offload_energy(offload, power, size, upload),
         )
         accuracy, video_quality = self._quality(frame_rate, variables["resolution"])
-        cost = quality.compute_cost(self._cost_weights, chunk_latency, chunk_energy)
+        cost = quality.compute_cost(c.cost_weights, chunk_latency, chunk_energy)
         penalty = quality.battery_penalty(self.battery_threshold, self.battery)
         harvest = self._episode_harvest[self.slot]
         self.battery = energy.next_battery(self.battery, chunk_energy, harvest, self.battery_capacity)
@@ -344,33 +302,19 @@ class Game:
         )
 
     def _cost(self, chunk_energy: Tensor, requested: Tensor, secure_request: Tensor) -> Tensor:
+        c = self.constants
         insecure = requested * (~secure_request).to(requested.dtype)
-        return (chunk_energy + self._insecure_request_cost * insecure).sum(dim=-1)
+        return (chunk_energy + c.insecure_request_cost * insecure).sum(dim=-1)
 
     def _quality(self, frame_rate: Tensor, resolution: Tensor) -> tuple[Tensor, Tensor]:
+        c = self.constants
         slot = self.slot + 1
-        accuracy = quality.accuracy(resolution, self._accuracy_ceiling, self._accuracy_drop, self._accuracy_scale)
+        accuracy = quality.accuracy(resolution, c.accuracy_ceiling, c.accuracy_drop, c.accuracy_scale)
         smoothness = quality.smoothness(
-            quality.frame_smoothness(frame_rate, self._frame_rate[1]),
+            quality.frame_smoothness(frame_rate, c.frame_rate[1]),
             quality.frame_change(frame_rate, self._previous_frame_rate, self.readings.frame_change),
         )
         self._mean_accuracy = quality.running_mean(self._mean_accuracy, accuracy, slot)
         self._mean_smoothness = quality.running_mean(self._mean_smoothness, smoothness, slot)
-        video_quality = quality.recognition_quality(self._quality_weights, self._mean_accuracy, self._mean_smoothness)
+        video_quality = quality.recognition_quality(c.quality_weights, self._mean_accuracy, self._mean_smoothness)
         return accuracy, video_quality
-
-
-def generators(seeds: Sequence[int], stream: int) -> list[torch.Generator]:
-    """One CPU generator per seed; different streams of one seed are independent.
-
-    Args:
-        seeds: one per run, from 0 to 2**31 - 1.
-        stream: which use the numbers are for, a small number (see `mecpaper.training.loop`).
-    """
-    made = []
-    for seed in seeds:
-        generator = torch.Generator()
-        # An odd 64-bit factor spreads (seed, stream) over the generator's seed space.
-        generator.manual_seed(((seed * 1_000 + stream + 1) * 0x9E3779B97F4A7C15) % 2**63)
-        made.append(generator)
-    return made

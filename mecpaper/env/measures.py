@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mecpaper.env.game import Game, Slot, generators
+from mecpaper.env.game import Game, Slot
+from mecpaper.env.streams import Stream, generators
 from mecpaper.system.secrecy import is_secure
 
 Policy = Callable[[Tensor, Tensor], Tensor]
 """Observation `[run, env, device, feature]` and draws of [0, 1) `[run, env, device, 5 K]` -> actions."""
-
-EVALUATION_STREAM, POLICY_STREAM = 5, 6
-"""Random streams of the evaluation episodes and of the policy's draws (see `mecpaper.env.game.generators`)."""
 
 
 class Measures:
@@ -100,8 +98,8 @@ def evaluate(
     Returns:
         the measures of `Measures.result`, each `[run]`.
     """
-    observation = game.reset(generators(seeds, EVALUATION_STREAM))
-    sources = generators(policy_seeds or seeds, POLICY_STREAM)
+    observation = game.reset(generators(seeds, Stream.EVALUATION))
+    sources = generators(policy_seeds or seeds, Stream.POLICY)
     shape = (game.envs, game.devices, game.action_size)
     measures = Measures(game)
     for _ in range(game.slots):

@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from mecpaper.config import GameConfig
-from mecpaper.env.game import Game, Slot, generators
-
-STREAM = 11
-"""Random stream of the episodes (see `mecpaper.env.game.generators`), apart from those of training and evaluation."""
+from mecpaper.env.game import Game, Slot
+from mecpaper.env.streams import Stream, generators
 
 
 class SecureOffloading(ParallelEnv):
@@ -88,7 +86,7 @@ class SecureOffloading(ParallelEnv):
         if seed is None and not self._generators:
             seed = torch.Generator().seed() % 2**31
         if seed is not None:
-            self._generators = generators([seed], STREAM)
+            self._generators = generators([seed], Stream.PARALLEL_ENV)
         self.game.reset(self._generators)
         self.agents = list(self.possible_agents)
         return self._observations(), {agent: {} for agent in self.agents}

@@ -19,15 +19,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mecpaper.config import GameConfig
-from mecpaper.env.game import Game, generators
+from mecpaper.env.game import Game
 from mecpaper.env.measures import Measures, Policy, evaluate
+from mecpaper.env.streams import Stream, generators
 from mecpaper.report.statistics import bootstrap_interval
 
 if TYPE_CHECKING:
     import cma
 
-PLAN_STREAM = 21
-"""Random stream of the planner's own episodes (see `mecpaper.env.game.generators`)."""
 
 SIGNALS = (
     "local_frame_rate", "local_resolution", "local_cpu_frequency",
@@ -125,7 +124,7 @@ def plan(
 
     def score(vectors: NDArray) -> NDArray:
         policy = family.policy(game, torch.as_tensor(vectors, dtype=game.dtype))
-        game.reset(generators(sources, PLAN_STREAM))
+        game.reset(generators(sources, Stream.PLAN))
         measures = Measures(game)
         for _ in range(game.slots):
             measures.add(game.step(policy(nothing, nothing)))

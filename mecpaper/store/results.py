@@ -1,22 +1,23 @@
-"""Where the results of training lie, and how they are read and written. No torch here.
+"""Where the results of experiments lie, and how they are read and written.
 
-A cell (algorithm, scenario; all seeds) has a folder `data/runs/<algorithm>/<scenario>/` with `cell.json` (what
-was trained, as a fingerprint and in full), `curves.csv`, `summary.csv` and, for a learner, `policy.safetensors`.
-`cell.json` is written last, so a folder with it is complete; the checksums of the others are in `SHA256SUMS`.
+An experiment has a folder `data/runs/<algorithm>/<scenario>/` with `experiment.json` (what was trained: the numbers,
+the version and the key over both), `curves.csv`, `summary.csv` and, where it is kept, `policy.safetensors`.
+`experiment.json` is written last, so a folder with it is complete; the checksums of the others are in `SHA256SUMS`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from contextlib import suppress
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from mecpaper.config import fingerprint
+from mecpaper.config import RESULTS_VERSION, Config, Experiment, fingerprint, named
+from mecpaper.store.files import UNFINISHED, write_atomically, write_table
 
 SUMMARY_COLUMNS = (
     "algorithm", "scenario", "seed", "scale", "episodes", "updates", "reward", "ecpr_f", "ecpr_m", "sor",
@@ -25,141 +26,132 @@ SUMMARY_COLUMNS = (
     "multiplier", "seconds",
 )  # fmt: skip
 
-CHECKSUMS = "SHA256SUMS"
-"""Name of the file that lists the checksums of a cell's other files."""
-
-UNFINISHED = ".part"
-"""Ending of a file that is being written; git and dvc ignore it."""
+MARK, CHECKSUMS = "experiment.json", "SHA256SUMS"
+"""Names of the file that completes an experiment's folder, and of the one that lists the checksums of the others."""
 
 
 class DamagedError(RuntimeError):
-    """A result that was changed since it was written, told in one line."""
+    """A result that was changed since it was written."""
 
 
-class StorageError(OSError):
-    """A file or folder that cannot be written, told in one line."""
+def folder_of(root: Path, experiment: Experiment) -> Path:
+    """Return the folder of an experiment's results."""
+    return root / "data" / "runs" / experiment.algorithm / experiment.scenario
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it.
-
-    Raises:
-        StorageError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _storage_error(folder, error) from None
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make a folder, remove what killed writers left in it, and see that a file can be written there.
-
-    To be called before long work whose results go there, by the only process that writes there.
-
-    Raises:
-        StorageError: it cannot be written to.
-    """
-    make_folder(folder)
-    for left in folder.glob(f".*{UNFINISHED}"):
-        left.unlink(missing_ok=True)
-    probe = folder / f".probe{UNFINISHED}"
-    write_atomically(probe, b"")
-    probe.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is either the old one or the whole new one, whenever the process dies.
-
-    Raises:
-        StorageError: no room, no permission; the old file is as it was.
-    """
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise _storage_error(path, error) from None
-
-
-def _storage_error(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{path}: cannot be written ({error.strerror}); what was there is unchanged, start again when this is mended"
-    )
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, six significant digits, missing values empty, atomically."""
-    write_atomically(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-
-
-def cell_folder(root: Path, algorithm: str, scenario: str) -> Path:
-    """Folder of a cell's results."""
-    return root / "data" / "runs" / algorithm / scenario
-
-
-def write_checksums(folder: Path) -> None:
-    """Write the SHA-256 of a cell's files to `SHA256SUMS`, in the form that `sha256sum --check` reads."""
+def complete(folder: Path, numbers: dict[str, Any], version: int = RESULTS_VERSION) -> None:
+    """Write checksums of an experiment's files, and the file that says what they are of and completes the folder."""
     write_atomically(folder / CHECKSUMS, "".join(f"{digest}  {name}\n" for name, digest in _digests(folder).items()))
+    content = {"key": fingerprint(numbers, version), "results_version": version, **numbers}
+    write_atomically(folder / MARK, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    others = ("cell.json", CHECKSUMS)
+    others = (MARK, CHECKSUMS)
     files = sorted(path for path in folder.iterdir() if path.name not in others and path.suffix != UNFINISHED)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def read_cell(folder: Path) -> dict[str, Any] | None:
-    """What a finished cell was trained from, or None where the folder holds no finished cell.
+@dataclass(frozen=True)
+class Stored:
+    """What a complete folder says of itself: key, version, and the numbers the results were computed from."""
+
+    key: str
+    version: int
+    numbers: dict[str, Any]
+
+
+def read(folder: Path) -> Stored | None:
+    """Read what a folder's results were computed from; None where it is not complete.
 
     Raises:
-        DamagedError: one of the cell's files is not what training wrote.
+        DamagedError: one of its files is not what training wrote.
     """
     try:
-        cell: dict[str, Any] = json.loads((folder / "cell.json").read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads((folder / MARK).read_text(encoding="utf-8"))
         listed = (folder / CHECKSUMS).read_text(encoding="utf-8")
+        stored = Stored(content.pop("key"), content.pop("results_version"), content)
     except FileNotFoundError:
         return None
-    except ValueError:
-        raise _damaged(folder / "cell.json") from None
-    if cell.get("fingerprint") != fingerprint({key: value for key, value in cell.items() if key != "fingerprint"}):
-        raise _damaged(folder / "cell.json")
+    except (ValueError, AttributeError, KeyError):
+        raise _damaged(folder / MARK) from None
+    if stored.key != fingerprint(stored.numbers, stored.version):
+        raise _damaged(folder / MARK)
     wanted = {name: digest for digest, _, name in (line.partition("  ") for line in listed.splitlines())}
     found = _digests(folder)
     for name in sorted({*wanted, *found}):
         if wanted.get(name) != found.get(name):
             raise _damaged(folder / name)
-    return cell
+    return stored
 
 
 def _damaged(path: Path) -> DamagedError:
     return DamagedError(
         f"{path}: not what training wrote; restore it (git checkout -- {path.name}), "
-        f"or delete the folder {path.parent.name} to train this cell again"
+        f"or delete the folder {path.parent.name} to train this experiment again"
     )
 
 
+def missing(experiments: Sequence[Experiment], root: Path) -> list[Experiment]:
+    """Return those whose results are not stored, or are of other numbers or another version.
+
+    Raises:
+        DamagedError: one of the files is not what training wrote.
+    """
+    return [e for e in experiments if (stored := read(folder_of(root, e))) is None or stored.key != e.key]
+
+
+def status(config: Config, root: Path) -> list[dict[str, str]]:
+    """List every experiment that params.yaml names, and every other folder of results.
+
+    Returns:
+        for each its name, "experiment"; "state": stored, missing, other configuration, other version, damaged or left
+        over; and "detail", such as the numbers that differ.
+    """
+    rows = []
+    wanted = {experiment.name: experiment for experiment in named(config)}
+    marks = (root / "data" / "runs").glob(f"*/*/{MARK}")
+    others = sorted({"/".join(path.parts[-3:-1]) for path in marks} - set(wanted))
+    for name in (*wanted, *others):
+        experiment = wanted.get(name)
+        try:
+            stored, detail = read(root / "data" / "runs" / name), ""
+        except DamagedError as error:
+            stored, state, detail = None, "damaged", str(error)
+        else:
+            state = "missing" if stored is None else "stored"
+        if experiment is None:
+            state, detail = "left over", "params.yaml does not name it"
+        elif stored is not None and stored.numbers != experiment.numbers:
+            state, detail = "other configuration", "; ".join(_differences(stored.numbers, experiment.numbers))
+        elif stored is not None and stored.version != RESULTS_VERSION:
+            state, detail = "other version", f"{stored.version}, now {RESULTS_VERSION}: try restamp"
+        rows.append({"experiment": name, "state": state, "detail": detail})
+    return rows
+
+
+def _differences(stored: Any, now: Any, key: str = "") -> list[str]:
+    if isinstance(stored, dict) and isinstance(now, dict):
+        keys = sorted({*stored, *now})
+        return [line for k in keys for line in _differences(stored.get(k), now.get(k), f"{key}.{k}".strip("."))]
+    return [] if stored == now else [f"{key} = {stored}, now {now}"]
+
+
 def read_tables(root: Path, name: str) -> pd.DataFrame:
-    """One kind of table of all finished cells, in one frame.
+    """Read one kind of table of all stored experiments into one frame.
 
     Args:
         root: the project's folder.
         name: "curves" or "summary".
     Raises:
-        FileNotFoundError: there is no finished cell.
+        FileNotFoundError: nothing is stored.
         DamagedError: one of the files is not what training wrote.
     """
-    folders = sorted(path.parent for path in (root / "data" / "runs").glob("*/*/cell.json"))
+    folders = sorted(path.parent for path in (root / "data" / "runs").glob(f"*/*/{MARK}"))
     if not folders:
-        raise FileNotFoundError(f"data/runs of {root.name}: no finished cell, run the training stages first")
+        raise FileNotFoundError(f"data/runs of {root.name}: no stored experiment, run the training stages first")
     for folder in folders:
-        read_cell(folder)
+        read(folder)
     return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)
 
 
@@ -168,9 +160,3 @@ def collect(root: Path) -> pd.DataFrame:
     table = read_tables(root, "summary")[list(SUMMARY_COLUMNS)]
     write_table(root / "data" / "runs" / "summary.csv", table)
     return table
-
-
-if __name__ == "__main__":
-    from mecpaper.config import find_root
-
-    collect(find_root())

@@ -16,7 +16,7 @@ import torch
 
 from mecpaper import config
 from mecpaper.config import Config
-from mecpaper.env.game import generators
+from mecpaper.env.streams import generators
 from mecpaper.training.loop import Training
 
 FOLDER = Path(__file__).parent
@@ -33,7 +33,7 @@ def settings() -> Config:
 
 def names(chosen: Config) -> list[str]:
     """Every golden training as "algorithm/scenario"."""
-    return [f"{algorithm}/{scenario}" for algorithm, listed in chosen.cells.items() for scenario in listed]
+    return [f"{algorithm}/{scenario}" for algorithm, listed in chosen.experiments.items() for scenario in listed]
 
 
 @torch.no_grad()
@@ -46,7 +46,7 @@ def measure(chosen: Config, name: str) -> Numbers:
     """
     algorithm, _, scenario = name.partition("/")
     torch.set_num_threads(1)
-    training = Training(chosen, algorithm, scenario)
+    training = Training(config.resolve(chosen, algorithm, scenario))
     with torch.enable_grad():
         training.run()
     curve, final = training.curves(), training.summaries()
@@ -64,13 +64,14 @@ def measure(chosen: Config, name: str) -> Numbers:
 
 
 def differences(stored: Numbers, found: Numbers, relative: float) -> list[str]:
-    """Quantities that differ by more than a share of their size, with both numbers; NaN equals NaN."""
+    """Name quantities that differ by more than a share of their largest number, with both; NaN equals NaN."""
     lines = [f"{key}: only {'stored' if key in stored else 'found'}" for key in sorted(stored.keys() ^ found.keys())]
     for key in sorted(stored.keys() & found.keys()):
         before, now = np.array(stored[key]), np.array(found[key])
+        allowed = relative * np.nanmax(np.abs(before), initial=1e-6)
         if before.shape != now.shape:
             lines.append(f"{key}: {len(before)} numbers stored, {len(now)} found")
-        elif not np.allclose(now, before, rtol=relative, atol=1e-8 if relative else 0.0, equal_nan=True):
+        elif not np.allclose(now, before, rtol=0.0, atol=allowed, equal_nan=True):
             lines.append(f"{key}: {before.tolist()} stored, {now.tolist()} found")
     return lines
 

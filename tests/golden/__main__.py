@@ -2,6 +2,7 @@
 
 import sys
 
+from mecpaper.config import RESULTS_VERSION
 from tests import golden
 
 chosen = golden.settings()
@@ -15,5 +16,5 @@ if "--exact" in sys.argv[1:]:
     ]
     print("\n".join(lines) or f"{len(measured)} golden trainings agree in every digit")
     sys.exit(bool(lines))
-golden.NUMBERS.write_text(golden.text(1, measured), encoding="utf-8")
+golden.NUMBERS.write_text(golden.text(RESULTS_VERSION, measured), encoding="utf-8")
 print(f"{len(measured)} golden trainings written to {golden.NUMBERS.name}")

@@ -1,0 +1,172 @@
+"""The command line: `python -m mecpaper`, or `mecpaper` once installed. Imports anything, is imported by nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from mecpaper.config import ConfigError, find_root, load, named
+
+COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int], Callable[[argparse.ArgumentParser], None]]] = {}
+"""Name -> help, what it does (returns the exit status), and what adds its arguments."""
+
+Add = Callable[[argparse.ArgumentParser], None]
+Act = Callable[[argparse.Namespace], int]
+
+
+def command(name: str, add: Add = lambda parser: None) -> Callable[[Act], Act]:
+    """Register a command; the first line of the function's docstring is its help."""
+
+    def register(act: Act) -> Act:
+        COMMANDS[name] = ((act.__doc__ or "").splitlines()[0], act, add)
+        return act
+
+    return register
+
+
+def _as_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+@command("status", _as_json)
+def status(options: argparse.Namespace) -> int:
+    """List every experiment: stored, missing, of another configuration or version, damaged, left over."""
+    from mecpaper.store import results
+
+    root = find_root()
+    rows = results.status(load(root / "params.yaml"), root)
+    if options.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    for row in rows:
+        print(f"{row['state']:20} {row['experiment']}{'  ' + row['detail'] if row['detail'] else ''}")
+    counts = {state: sum(row["state"] == state for row in rows) for state in dict.fromkeys(row["state"] for row in rows)}
+    print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    return 0
+
+
+def _sample(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sample", type=int, default=6, help="experiments to compute anew, the algorithms in turn")
+    parser.add_argument("--updates", type=int, default=1, help="up to the first point of the curve after so many")
+
+
+@command("restamp", _sample)
+def restamp(options: argparse.Namespace) -> int:
+    """Give stored results of an earlier version the present one, if the beginning of a sample comes out the same."""
+    from mecpaper.training.restamp import restamp
+
+    root = find_root()
+    found = restamp(named(load(root / "params.yaml")), root, options.sample, options.updates)
+    for line in found.differences:
+        print(line, file=sys.stderr)
+    print(f"computed anew: {', '.join(found.sample) or 'none'}; stamped: {len(found.stamped)}")
+    return 1 if found.differences else 0
+
+
+@command("train")
+def train(options: argparse.Namespace) -> int:
+    """Train every experiment of params.yaml that is not stored, here or on a cluster (DASK_SCHEDULER_ADDRESS)."""
+    from tqdm import tqdm
+
+    from mecpaper.training import cluster
+
+    root = find_root()
+    experiments = named(load(root / "params.yaml"))
+    with tqdm() as bar:
+
+        def report(done: int, total: int, label: str) -> None:
+            bar.total, bar.n = total, done
+            bar.set_description(label)
+
+        trained = cluster.train(experiments, root, report)
+    print(f"{len(trained)} experiments trained into {root / 'data' / 'runs'}")
+    return 0
+
+
+def _notebooks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebooks", nargs="*", type=Path, help="files; without any, only params.yaml is checked")
+
+
+@command("notebook", _notebooks)
+def notebook(options: argparse.Namespace) -> int:
+    """Execute notebooks in place and leave them normalised."""
+    from mecpaper.pipeline import notebook
+
+    load(find_root(options.notebooks[0].parent if options.notebooks else None) / "params.yaml")
+    return notebook.run_all(options.notebooks)
+
+
+@command("search")
+def search(options: argparse.Namespace) -> int:
+    """Bring the search for learning numbers up to date: data/runs/tuning.csv."""
+    from mecpaper.training import tuning
+
+    tuning.search(load(), find_root())
+    return 0
+
+
+@command("collect")
+def collect(options: argparse.Namespace) -> int:
+    """Gather the final measures of all stored experiments: data/runs/summary.csv."""
+    from mecpaper.store import results
+
+    results.collect(find_root())
+    return 0
+
+
+def _rebuild(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("scale", help="a scale of params.yaml")
+    parser.add_argument("folder", type=Path, help="where to work")
+
+
+@command("rebuild", _rebuild)
+def rebuild(options: argparse.Namespace) -> int:
+    """Run the whole pipeline from nothing at a scale, in a folder of its own."""
+    from mecpaper.pipeline.rebuild import rebuild_and_tell
+
+    return rebuild_and_tell(options.scale, options.folder)
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("algorithm", help="such as cpo_maddpg")
+    parser.add_argument("scenario", help="such as default")
+    parser.add_argument("--device", type=int, help="only this one, counted from 0; by default all")
+    parser.add_argument("--out", type=Path, help="folder; by default build/onnx of the project")
+
+
+@command("export", _export)
+def export(options: argparse.Namespace) -> int:
+    """Write a stored policy's actors as ONNX files, one for each device."""
+    from mecpaper.policies.export import export_actors
+
+    root = find_root()
+    folder = options.out or root / "build" / "onnx"
+    written = export_actors(root, load(), options.algorithm, options.scenario, folder, options.device)
+    print(f"{written} actors written to {folder}")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; an expected failure is one line on standard error."""
+    parser = argparse.ArgumentParser(prog="mecpaper", description="An executable edition of CPO-MADDPG.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (text, act, add) in COMMANDS.items():
+        made = commands.add_parser(name, help=text, description=text)
+        add(made)
+        made.set_defaults(act=act)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.act(options))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (RuntimeError, OSError, ArithmeticError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""What every algorithm is to the training loop: it plays its rounds, learns from them, and can be saved."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mecpaper.config import LearningConfig
+from mecpaper.env.game import Game, Slot
+from mecpaper.env.streams import Stream, generators
+
+Diagnostics = dict[str, Tensor]
+"""What an update says of itself: name -> `[run]`."""
+
+SATURATED = 0.99
+"""An output of the tanh beyond this size counts as saturated in the diagnostics."""
+
+
+def saturated_share(action: Tensor) -> Tensor:
+    """Compute the share of outputs beyond `SATURATED`, `[run]`, from actions `[run, batch, agent, 5 K]`."""
+    return (action.abs() > SATURATED).to(action.dtype).mean(dim=(1, 2, 3))
+
+
+class Tally:
+    """Sums and counts of diagnostics since the last point of the learning curve; `sums` is name -> `[2, run]`."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, diagnostics: Diagnostics) -> None:
+        """Count one value of each diagnostic."""
+        for name, value in diagnostics.items():
+            entry = torch.stack([value.double(), torch.ones_like(value, dtype=torch.float64)])
+            self.sums[name] = self.sums[name] + entry if name in self.sums else entry
+
+    def add_slot(self, slot: Slot) -> None:
+        """Count what was earned and spent while exploring."""
+        energy = slot.energy.sum(dim=-1).mean(dim=(1, 2))
+        self.add({"behaviour_reward": slot.reward.mean(dim=(1, 2)), "behaviour_energy": energy})
+
+    def take_means(self) -> Diagnostics:
+        """Return the means and begin anew."""
+        means = {name: total / count for name, (total, count) in self.sums.items()}
+        self.sums = {}
+        return means
+
+    def not_finite(self) -> tuple[str, int] | None:
+        """Find a diagnostic that is no longer a number, and its run; None where all are."""
+        # What learning says comes first: it is the cause, a policy that no longer plays the consequence.
+        for name in sorted(self.sums, key=lambda name: name.startswith("behaviour")):
+            broken = (~torch.isfinite(self.sums[name][0])).nonzero()
+            if len(broken):
+                return name, int(broken[0, 0])
+        return None
+
+
+class Learner(ABC):
+    """An algorithm at work on all runs of a batched program.
+
+    Args:
+        game: the game it plays while training; gives sizes, ranges and C_limit.
+        learning: section `learning` of params.yaml as it holds for the algorithm.
+        own: the algorithm's own section, one per run; they differ in `OwnConfig.PER_RUN` at most.
+        seeds: one per run.
+        slots_per_update: slots between two updates.
+    """
+
+    def __init__(
+        self, game: Game, learning: LearningConfig, own: Sequence[Any], seeds: Sequence[int], slots_per_update: int = 1
+    ) -> None:
+        self.game, self.learning, self.config = game, learning, own[0]
+        self.slots_per_update = slots_per_update
+        uses = (Stream.GAME, Stream.NOISE, Stream.REPLAY, Stream.SMOOTHING, Stream.CHUNKS)
+        self.sources = {use: generators(seeds, use) for use in uses}
+        self.updates = 0
+
+    @abstractmethod
+    def act(self, observation: Tensor, uniform: Tensor) -> Tensor:
+        """Choose actions without exploration noise.
+
+        Args:
+            observation: `[run, batch, agent, feature]`.
+            uniform: draws of [0, 1) for policies that are random by themselves, `[run, batch, agent, 5 K]`.
+        Returns:
+            `[run, batch, agent, 5 K]` in [-1, 1].
+        """
+
+    @abstractmethod
+    def play_round(self, done: float, tally: Tally) -> None:
+        """Play one episode in every env and learn on the way.
+
+        Args:
+            done: share of the training that is done.
+            tally: takes the diagnostics.
+        """
+
+    def multiplier(self) -> Tensor | None:
+        """Return lambda of every agent, `[run, agent]`; None where there is none."""
+        return None
+
+    def counters(self) -> dict[str, int]:
+        """Return the plain numbers of the state."""
+        return {"updates": self.updates}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors of the state by name, to be written to in place."""
+        return {}
+
+    def load(self, counters: dict[str, int], stored: dict[str, Tensor]) -> None:
+        """Take up a state: counters, then tensors and random generators."""
+        self.updates = counters["updates"]
+        with torch.no_grad():
+            for name, tensor in self.tensors().items():
+                tensor.copy_(stored[name])
+        for use, sources in self.sources.items():
+            for run, source in enumerate(sources):
+                source.set_state(stored[f"source.{use.name.lower()}.{run}"])
+
+    def random_states(self) -> dict[str, Tensor]:
+        """Return the states of the random generators by name."""
+        return {
+            f"source.{use.name.lower()}.{run}": source.get_state()
+            for use, sources in self.sources.items()
+            for run, source in enumerate(sources)
+        }
+
+    def draw(self, use: Stream, *shape: int, normal: bool = False) -> Tensor:
+        """Draw numbers of [0, 1), or standard normal ones, from each run's own generator: `[run, *shape]`."""
+        sample = torch.randn if normal else torch.rand
+        drawn = torch.stack([sample(*shape, generator=source) for source in self.sources[use]])
+        return drawn.to(self.game.device, self.game.dtype)
+
+    def noise(self) -> Tensor:
+        """Draw standard normal noise that drifts or stays over an episode, `[slot, run, env, agent, 5 K]` (D35)."""
+        game, correlation = self.game, self.learning.noise_correlation
+        shape = (game.slots if correlation < 1.0 else 1, game.envs, game.devices, game.action_size)
+        noise = self.draw(Stream.NOISE, *shape, normal=True).transpose(0, 1).contiguous()
+        fresh = (1.0 - correlation**2) ** 0.5
+        for t in range(1, len(noise)):
+            noise[t] = correlation * noise[t - 1] + fresh * noise[t]
+        return noise.expand(game.slots, *noise.shape[1:])

@@ -1,0 +1,225 @@
+"""What the algorithms that replay share: actors, critic, targets, buffer, and the round of Algorithm 1."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mecpaper.algorithms.learner import Diagnostics, Learner, Tally
+from mecpaper.algorithms.networks import Actors, Critic, copies, follow
+from mecpaper.algorithms.optimiser import Optimiser, clip_stacks, prefixed
+from mecpaper.algorithms.replay import Batch, Replay, annealed
+from mecpaper.config import LearningConfig
+from mecpaper.env.game import Game
+from mecpaper.env.streams import Stream, generators
+
+
+def td_target(instant: Tensor, discount: float, next_value: Tensor) -> Tensor:
+    r"""Compute the target of a value head, Eq. (49) and (50): $y = r + \gamma Q^{target}(s', a')$.
+
+    Args:
+        instant: r or c, any shape.
+        discount: gamma_r or gamma_c.
+        next_value: the same shape, the target critic at the target actors' next action. The last slot of an
+            episode is a time limit, so it is bootstrapped through (D26).
+    Source: §4.2.5, Eq. 49-50.  Deviation: D26.
+    """
+    return instant + discount * next_value
+
+
+class OffPolicy(Learner):
+    """Actors, a critic, the target of each, two optimisers and a replay buffer.
+
+    Arguments as for `Learner`, and further:
+        prioritised: whether the buffer keeps priorities (Eq. 53-55).
+        critic: further arguments of `Critic`.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        learning: LearningConfig,
+        own: Sequence[Any],
+        seeds: Sequence[int],
+        slots_per_update: int = 1,
+        prioritised: bool = False,
+        **critic: Any,
+    ) -> None:
+        super().__init__(game, learning, own, seeds, slots_per_update)
+        weights = generators(seeds, Stream.WEIGHTS)
+        self.actors = Actors(game, learning, weights)
+        self.critic = Critic(game, learning.hidden, weights, learning.critic, **critic)
+        self.target_actors, self.target_critic = copies(self.actors.weights), copies(self.critic.weights)
+        self.actor_optimiser = Optimiser(self.actors.weights, learning.actor_learning_rate)
+        self.critic_optimiser = Optimiser(self.critic.weights, learning.critic_learning_rate)
+        self.saturation = torch.full((), learning.saturation_penalty, device=game.device, dtype=torch.float64)
+        self.replay = Replay(
+            game.runs, learning.buffer, game.devices, game.observation_size, game.action_size, game.device, game.dtype,
+            prioritised,
+        )  # fmt: skip
+        self.excess = torch.zeros(game.runs, game.devices, device=game.device, dtype=game.dtype)
+        self.slots_since = 0
+
+    # -- playing ---------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, uniform: Tensor | None = None) -> Tensor:
+        """Choose noise-free actions, `[run, batch, agent, 5 K]`; `uniform` is not used."""
+        return self.actors(observation)
+
+    def play_round(self, done: float, tally: Tally) -> None:
+        """Play and learn as Algorithm 1, lines 3-19, does; see `Learner.play_round`."""
+        game, learning = self.game, self.learning
+        observation = game.reset(self.sources[Stream.GAME])
+        self.anneal(done)
+        explore = self.exploration(done)
+        picks = self.draw(Stream.REPLAY, game.slots, learning.batch)
+        for t in range(game.slots):
+            action = explore(t, observation)
+            slot = game.step(action)
+            next_observation = game.observe()
+            self.replay.add(observation, action, slot.reward, slot.cost, next_observation)
+            observation = next_observation
+            tally.add_slot(slot)
+            if done < learning.warmup_fraction:
+                continue
+            self.excess += (slot.cost - game.cost_limit).sum(dim=1)
+            self.slots_since += 1
+            if self.slots_since == self.slots_per_update:
+                self.updates += 1
+                tally.add(self.update(self.sample(picks[:, t], done)))
+                self.excess.zero_()
+                self.slots_since = 0
+
+    def anneal(self, done: float) -> None:
+        """Set the saturation penalty (D34) for a share `done` of the training: it is held at its first value for one
+        half, then falls linearly to its last, reached at five sixths."""
+        first, last = self.learning.saturation_penalty, self.learning.saturation_last
+        self.saturation.fill_(first + (last - first) * min(max(3.0 * done - 1.5, 0.0), 1.0))
+
+    def exploration(self, done: float) -> Callable[[int, Tensor], Tensor]:
+        """Return how actions are chosen in a round: `(slot, observation) -> action`.
+
+        The policy's action with Gaussian noise that stays (or drifts, an Ornstein-Uhlenbeck process, below correlation
+        1), so that an action is held long enough for the running means of Eq. 15 and 17 to show its value. In the other
+        reading of D35 each device keeps one uniformly random action per episode during the warm-up.
+        """
+        game, learning = self.game, self.learning
+        if learning.warmup == "uniform" and done < learning.warmup_fraction:
+            held = 2.0 * self.draw(Stream.NOISE, game.envs, game.devices, game.action_size) - 1.0
+            return lambda t, observation: held
+        first, last = learning.noise
+        noise = annealed((first, last), done) * self.noise()
+        return lambda t, observation: (self.act(observation) + noise[t]).clamp(-1.0, 1.0)
+
+    def sample(self, uniform: Tensor, done: float) -> Batch:
+        """Draw a mini-batch by `uniform`, `[run, batch]`; its chunks come in random order (D42) unless switched off."""
+        batch = self.replay.sample(uniform, self.importance_exponent(done))
+        if not self.learning.permute_chunks:
+            return batch
+        order = self.draw(Stream.CHUNKS, uniform.shape[1], self.game.chunks).argsort(dim=-1)
+        parts = {name: getattr(batch, name) for name in ("observation", "action", "next_observation")}
+        return batch._replace(**self.game.reorder_chunks(order, **parts))
+
+    def importance_exponent(self, done: float) -> float:
+        """Return beta_t of Eq. 55 when a share `done` of the training is done; unused without priorities."""
+        return 0.0
+
+    # -- learning --------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def update(self, batch: Batch) -> Diagnostics:
+        """Make one update of Algorithm 1 on a mini-batch, for every run and agent at once."""
+
+    def instant(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return reward and cost as the critic learns them, `[run, batch, agent]`: scaled, and read as D20 says."""
+        reward = batch.reward
+        if self.learning.reward == "team":
+            reward = reward.mean(dim=2, keepdim=True).expand_as(reward)
+        return self.learning.reward_scale * reward, self.learning.reward_scale * batch.cost
+
+    def next_values(self, batch: Batch) -> Tensor:
+        """Compute the target critic at the target actors' next action, `[run, batch, agent, value]`."""
+        next_action = self.actors(batch.next_observation, self.target_actors)
+        return self.critic(batch.next_observation, next_action, self.target_critic)
+
+    def critic_step(self, loss: Tensor) -> Tensor:
+        """Make one step of the critics on losses `[run]`; return the norm of the gradient, `[run]`."""
+        gradients = list(torch.autograd.grad(loss.sum(), self.critic.weights))
+        norm = clip_stacks(gradients, self.learning.gradient_norm)
+        self.critic_optimiser.step(gradients)
+        return norm.view(len(loss), -1).mean(dim=1)
+
+    def policy_gradients(
+        self, observation: Tensor, channels: Callable[[Tensor], Sequence[Tensor]]
+    ) -> tuple[list[list[Tensor]], Tensor]:
+        r"""Compute deterministic policy gradients of several returns, Eq. (46) and (47), by one backward pass.
+
+        $$\nabla_{\theta} J \approx E_s\left[\nabla_a Q(s, a)|_{a = \pi(s)} \nabla_\theta \pi(s)\right]$$
+
+        The objective of a run is the sum over its agents (Eq. 25); the first channel is less the saturation
+        penalty (D34).
+
+        Args:
+            observation: `[run, batch, agent, feature]`.
+            channels: values `[run, batch, agent, value]` -> the returns to differentiate, each
+                `[run, batch, agent]`.
+        Returns:
+            for each channel one `[stack, ., .]` per weight of the actors; and the actions, `[run, batch, agent, 5 K]`.
+        """
+        raw, trace = self.actors.forward(observation)
+        action = torch.tanh(raw).requires_grad_()
+        returns = channels(self.critic(observation, action))
+        batch, size = action.shape[1], action.shape[3]
+        slopes = []
+        for number, value in enumerate(returns):
+            last = number == len(returns) - 1
+            (slope,) = torch.autograd.grad(value.sum() / batch, action, retain_graph=not last)
+            slopes.append(slope * (1.0 - action.detach().square()))
+        slopes[0].addcmul_(raw, 2.0 * self.saturation / (batch * size), value=-1.0)
+        both = self.actors.gradient(trace, slopes)
+        return [[g[..., number, :] for g in both] for number in range(len(slopes))], action.detach()
+
+    def actor_step(self, descent: list[Tensor]) -> Tensor:
+        """Make one step of the actors along `descent`; return its norm before clipping, `[run]`."""
+        norm = clip_stacks(descent, self.learning.gradient_norm)
+        self.actor_optimiser.step(descent)
+        return norm.view(self.actors.runs, -1).mean(dim=1)
+
+    def follow_targets(self) -> None:
+        """Move the targets, Algorithm 1, lines 17-18."""
+        follow(self.target_critic, self.critic.weights, self.learning.polyak)
+        follow(self.target_actors, self.actors.weights, self.learning.polyak)
+
+    # -- state -----------------------------------------------------------------------------------------
+
+    def counters(self) -> dict[str, int]:
+        """Return the plain numbers of the state."""
+        replay = {"size": self.replay.size, "position": self.replay.position}
+        return {**super().counters(), "slots_since": self.slots_since, **replay}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors of the state by name; of the buffer what is filled."""
+        filled = slice(0, self.replay.size)
+        return {
+            **prefixed("actor", self.actors.weights),
+            **prefixed("critic", self.critic.weights),
+            **prefixed("target_actor", self.target_actors),
+            **prefixed("target_critic", self.target_critic),
+            **prefixed("actor_optimiser", self.actor_optimiser.tensors()),
+            **prefixed("critic_optimiser", self.critic_optimiser.tensors()),
+            "replay.data": self.replay.data[:, filled],
+            "replay.priorities": self.replay.priorities[:, filled],
+            "replay.highest": self.replay.highest,
+            "excess": self.excess,
+        }
+
+    def load(self, counters: dict[str, int], stored: dict[str, Tensor]) -> None:
+        """Take up a state, the size of the buffer first."""
+        self.slots_since = counters["slots_since"]
+        self.replay.size, self.replay.position = counters["size"], counters["position"]
+        super().load(counters, stored)

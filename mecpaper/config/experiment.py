@@ -1,0 +1,127 @@
+"""An experiment, resolved once: an algorithm in a scenario, with everything that its results depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+
+from mecpaper.config.fields import ConfigError, parse
+from mecpaper.config.game import GameConfig
+from mecpaper.config.learners import LearningConfig, OwnConfig
+from mecpaper.config.registry import ALGORITHMS, Algorithm
+from mecpaper.config.schema import Config, EvaluationConfig, ScaleConfig
+
+RESULTS_VERSION = 1
+"""Version of what training computes from the same numbers; raised when a golden number moves (tests/golden)."""
+
+_NOT_COMPUTED_FROM = {"planner_restarts", "reduced"}
+"""Keys of a scale that no training reads."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An algorithm in a scenario with all its seeds; a run is one seed of it.
+
+    Args:
+        algorithm, scenario: keys in params.yaml.
+        game, learning, own, scale, evaluation: sections as they hold in the scenario; `scale.seeds` are the runs'.
+        scale_name: key of the scale, for tables.
+        keeps_policy: whether the first run's policy is stored.
+    """
+
+    algorithm: str
+    scenario: str
+    game: GameConfig
+    learning: LearningConfig
+    own: OwnConfig
+    scale: ScaleConfig
+    scale_name: str
+    evaluation: EvaluationConfig
+    keeps_policy: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name in messages and of its folder: "algorithm/scenario"."""
+        return f"{self.algorithm}/{self.scenario}"
+
+    @property
+    def entry(self) -> Algorithm:
+        """The algorithm's entry in the registry."""
+        return ALGORITHMS[self.algorithm]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of its runs."""
+        return list(self.scale.seeds)
+
+    @cached_property
+    def numbers(self) -> dict[str, Any]:
+        """Everything that the results depend on, as plain data; `from_numbers` reads it."""
+        return {
+            "algorithm": self.algorithm,
+            "scenario": self.scenario,
+            "game": self.game.model_dump(),
+            "learning": self.learning.model_dump(),
+            "own": self.own.model_dump(),
+            "scale": {"name": self.scale_name} | self.scale.model_dump(exclude=_NOT_COMPUTED_FROM),
+            "evaluation": self.evaluation.model_dump(),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Fingerprint of the numbers and of `RESULTS_VERSION`: stored results with this key are this experiment's."""
+        return fingerprint(self.numbers, RESULTS_VERSION)
+
+    @cached_property
+    def batch_key(self) -> str:
+        """What experiments must agree in to be trained as one batched program: all but what a run may have of its own,
+        game constants and `OwnConfig.PER_RUN`."""
+        numbers = self.numbers | {"scenario": "", "own": self.own.model_dump(exclude=set(self.own.PER_RUN))}
+        numbers["game"] = {key: numbers["game"][key] for key in ("devices", "chunks", "slots", "readings")}
+        return fingerprint(numbers)
+
+
+def resolve(config: Config, algorithm: str, scenario: str, seeds: list[int] | None = None) -> Experiment:
+    """Resolve an algorithm in a scenario.
+
+    Args:
+        config: the whole configuration.
+        algorithm, scenario: which; scenarios joined by "+" have the changes of both.
+        seeds: others than those of the scale.
+    Raises:
+        ConfigError: an algorithm or scenario that does not exist.
+    """
+    if algorithm not in ALGORITHMS:
+        raise ConfigError(f"algorithm = {algorithm!r}: one of {', '.join(ALGORITHMS)}")
+    changes = config.changes(scenario)
+    learning, own = config.learner_with(algorithm, changes)
+    scale = config.run
+    less = scale.reduced.model_dump() if changes.get("reduced") else {}
+    chosen = {"seeds": seeds} if seeds is not None else {}
+    return Experiment(
+        algorithm=algorithm,
+        scenario=scenario,
+        game=config.game_with(changes),
+        learning=learning,
+        own=own,
+        scale=parse(ScaleConfig, scale.model_dump() | less | chosen, f"scales.{config.scale}"),
+        scale_name=config.scale,
+        evaluation=config.evaluation,
+        keeps_policy=scenario in config.policies and ALGORITHMS[algorithm].learns,
+    )
+
+
+def named(config: Config) -> list[Experiment]:
+    """All experiments that params.yaml names, in its order."""
+    return [resolve(config, algorithm, name) for algorithm, names in config.experiments.items() for name in names]
+
+
+def fingerprint(*parts: Any) -> str:
+    """Short hash of plain data and sections, the same in every process."""
+    plain = [part.model_dump() if isinstance(part, BaseModel) else part for part in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

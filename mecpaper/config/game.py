@@ -1,0 +1,145 @@
+"""Section `game` of params.yaml: constants of the system model, Eq. 1-36, and the readings of the paper's text."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from mecpaper.config.fields import (
+    ConfigError,
+    Energy,
+    EnergyCoefficient,
+    Fraction,
+    FrameRate,
+    Frequency,
+    Gain,
+    Noise,
+    Power,
+    Resolution,
+    Section,
+    Share,
+    check_ordered,
+    device_constant,
+    parse,
+    shown,
+)
+
+MAX_SECONDS = MAX_JOULES = 1e9
+"""What a chunk may take at worst."""
+
+
+class Readings(Section):
+    """Choices where the paper's text is open; see data/paper/deviations.csv."""
+
+    access: Literal["full_band", "orthogonal"]
+    eavesdropper_gain: Literal["shared", "independent"]
+    listening_power: Literal["fixed", "user"]
+    gain_error: Literal["decibel", "linear"]
+    frame_change: Literal["literal", "clipped"]
+    harvest: Literal["uniform", "fixed"]
+    observation: Literal["literal", "augmented"]
+
+
+class GameConfig(Section):
+    """Constants of the system model, Eq. 1-36. A `device_constant` is one number or one per device."""
+
+    devices: Annotated[int, Field(ge=1, le=10_000)]
+    chunks: Annotated[int, Field(ge=1, le=1_000)]
+    slots: Annotated[int, Field(ge=1, le=100_000)]
+    frame_rate: Annotated[list[FrameRate], Field(min_length=2, max_length=2)]
+    resolution: Annotated[list[Resolution], Field(min_length=2, max_length=2)]
+    transmit_power: Annotated[list[device_constant(Power)], Field(min_length=2, max_length=2)]  # type: ignore[valid-type]
+    cpu_frequency: Annotated[list[device_constant(Frequency)], Field(min_length=2, max_length=2)]  # type: ignore[valid-type]
+    bits_per_pixel: Annotated[float, Field(ge=1e-3, le=1e3)]
+    cycles_per_bit: Annotated[float, Field(ge=1e-3, le=1e9)]
+    energy_coefficient: device_constant(EnergyCoefficient)  # type: ignore[valid-type]
+    server_frequency: Frequency
+    bandwidth: Annotated[float, Field(ge=1, le=1e12)]
+    noise_power: Noise
+    eavesdropper_noise_power: Noise
+    eavesdropper_power: Annotated[float, Field(ge=0, le=1e3)]
+    gain_db: Annotated[list[Gain], Field(min_length=2, max_length=2)]
+    gain_error_fraction: Fraction
+    accuracy_ceiling: Annotated[float, Field(ge=-1e3, le=1e3)]
+    accuracy_drop: Annotated[float, Field(ge=-1e3, le=1e3)]
+    accuracy_scale: Annotated[float, Field(ge=1e-3, le=1e6)]
+    quality_weights: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    cost_weights: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+    battery_capacity: device_constant(Energy)  # type: ignore[valid-type]
+    battery_threshold_fraction: Fraction
+    harvest_fraction: Fraction
+    insecure_request_cost: Annotated[float, Field(ge=0, le=1e6)]
+    cost_limit_fraction: Share
+    readings: Readings
+
+    @model_validator(mode="after")
+    def _consistent(self) -> GameConfig:
+        for key in ("transmit_power", "cpu_frequency", "energy_coefficient", "battery_capacity"):
+            value = getattr(self, key)
+            for entry in value if key in ("transmit_power", "cpu_frequency") else [value]:
+                if isinstance(entry, list) and len(entry) != self.devices:
+                    raise ValueError(
+                        f"{key} = {shown(value)}: has a list of {len(entry)}; one number, or {self.devices} (devices)"
+                    )
+        check_ordered(self, "frame_rate", "resolution", "gain_db")
+        for key in ("transmit_power", "cpu_frequency"):
+            minimum, maximum = (self.per_device(value) for value in getattr(self, key))
+            for device, (low, high) in enumerate(zip(minimum, maximum, strict=True)):
+                if low > high:
+                    raise ValueError(
+                        f"{key} of device {device} = [{low}, {high}]: the first must not exceed the second"
+                    )
+        for key in ("quality_weights", "cost_weights"):
+            if abs(sum(getattr(self, key)) - 1.0) > 1e-9:
+                raise ValueError(f"{key} = {getattr(self, key)}: the two must sum to 1")
+        if self.readings.gain_error == "decibel" and self.gain_error_fraction > 0 and self.gain_db[1] < 0:
+            raise ValueError(f"gain_db = {self.gain_db}: the maximum must not be negative, rho is a share of it (D7)")
+        for key, value, what, limit in self._worst():
+            if value > limit:
+                given = shown(getattr(self, key))
+                raise ValueError(f"{key} = {given}: a chunk may take {value:.3g} {what}, allowed are {limit:g}")
+        return self
+
+    def _worst(self) -> list[tuple[str, float, str, float]]:
+        """What the largest chunk takes where it takes most: the constant that counts, a number, of what, the limit."""
+        (min_power, max_power), (min_frequency, max_frequency) = (
+            [pick(self.per_device(value)) for pick, value in zip((min, max), pair, strict=True)]
+            for pair in (self.transmit_power, self.cpu_frequency)
+        )
+        min_gain, max_gain = (10.0 ** (value / 10.0) for value in self.gain_db)
+        size = self.bits_per_pixel * self.frame_rate[1] * self.resolution[1] ** 2
+        work = size * self.cycles_per_bit
+        if self.readings.access == "orthogonal":
+            bandwidth, noise = self.bandwidth / self.devices, self.noise_power
+        else:
+            bandwidth, noise = self.bandwidth, self.noise_power + (self.devices - 1) * max_power * max_gain
+        upload = size * math.log(2.0) / (bandwidth * math.log1p(min_power * min_gain / noise))
+        coefficient = max(self.per_device(self.energy_coefficient))
+        return [
+            ("cycles_per_bit", work / min_frequency, "s to process locally", MAX_SECONDS),
+            ("server_frequency", work / self.server_frequency, "s to process at the server", MAX_SECONDS),
+            ("bandwidth", upload, "s to upload", MAX_SECONDS),
+            ("energy_coefficient", coefficient * max_frequency**2 * work, "J to process locally", MAX_JOULES),
+            ("transmit_power", max_power * upload, "J to upload", MAX_JOULES),
+        ]
+
+    def per_device(self, value: float | list[float]) -> list[float]:
+        """The value of a device constant for each device."""
+        return list(value) if isinstance(value, list) else [value] * self.devices
+
+    def changed(self, /, **changes: Any) -> GameConfig:
+        """This game with some constants changed, checked again; a reading is named by its own key.
+
+        Raises ConfigError naming the key, the value and what is allowed.
+        """
+        data = self.model_dump()
+        for key, value in changes.items():
+            if key == "readings" or key not in data | data["readings"]:
+                raise ConfigError(f"game.{key} = {shown(value)}: unknown key")
+            if key in data["readings"]:
+                data["readings"][key] = value
+            else:
+                data[key] = value
+        return parse(GameConfig, data, "game")

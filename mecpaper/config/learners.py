@@ -1,0 +1,133 @@
+"""Sections of params.yaml on learning: what all learners share, and what each algorithm adds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from mecpaper.config.fields import (
+    Count,
+    Discount,
+    Factor,
+    Few,
+    Fraction,
+    Section,
+    Share,
+    Size,
+    Small,
+    Std,
+    Weight,
+    check_ordered,
+)
+
+
+class LearningConfig(Section):
+    """What all learners share; an algorithm's own section may change it under the key `learning`."""
+
+    hidden: Annotated[list[Size], Field(min_length=3, max_length=3)]
+    actor_learning_rate: Share
+    critic_learning_rate: Share
+    gradient_norm: Factor
+    reward_discount: Discount
+    polyak: Share
+    batch: Size
+    buffer: Count
+    reward_scale: Factor
+    saturation_penalty: Weight
+    saturation_last: Weight
+    warmup_fraction: Discount
+    warmup: Literal["policy", "uniform"]
+    noise: Annotated[list[Weight], Field(min_length=2, max_length=2)]
+    noise_correlation: Fraction
+    actor_output_start: Factor
+    output_start: Annotated[list[Annotated[float, Field(ge=-100, le=100)]], Field(min_length=5, max_length=5)]
+    permute_chunks: bool
+    actor: Literal["per_agent", "shared"]
+    critic: Literal["pooled", "separate", "joint"]
+    reward: Literal["own", "team"]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LearningConfig:
+        if self.buffer < self.batch:
+            raise ValueError(f"buffer = {self.buffer}: at least batch = {self.batch}")
+        return self
+
+
+class OwnConfig(Section):
+    """An algorithm's own section: what it adds, and what it changes in `learning`."""
+
+    PER_RUN: ClassVar[frozenset[str]] = frozenset()
+    """Keys in which the runs of one batched program may differ."""
+
+    learning: dict[str, Any]
+
+
+class MultiplierConfig(OwnConfig):
+    """A Lagrange multiplier (Eq. 41)."""
+
+    multiplier_rate: Weight
+    multiplier_max: Factor
+    multipliers: Literal["team", "device"]
+    multiplier_rule: Literal["formula", "text"]
+    multiplier_step: Literal["slot", "episode"]
+
+
+class CPOMADDPGConfig(MultiplierConfig):
+    """What CPO-MADDPG adds (Section 4.2)."""
+
+    PER_RUN = frozenset({"multiplier_fixed"})
+
+    multiplier_fixed: Weight | None
+    cost_discount: Discount
+    critic_heads: Literal["two_headed", "linear_heads", "multi_output", "separate"]
+    head_hidden: Size
+    gradient: Literal["paper", "lagrangian", "bounded"]
+    gradient_epsilon: Small
+    gated: bool
+    replay: Literal["ca_per", "reward_per", "uniform"]
+    priority_errors: Literal["normalised", "raw"]
+    priority_exponent: Fraction
+    priority_epsilon: Small
+    normalisation_delta: Small
+    importance_exponent: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
+
+
+class LMADDPGConfig(MultiplierConfig):
+    """What LMADDPG adds: a multiplier."""
+
+
+class MADDPGConfig(OwnConfig):
+    """What MADDPG adds: nothing."""
+
+
+class MATD3Config(OwnConfig):
+    """What MATD3 adds (Section 5.1.5)."""
+
+    target_noise: Weight
+    target_noise_max: Weight
+    policy_delay: Few
+
+
+class MAPPOConfig(OwnConfig):
+    """What MAPPO adds (Section 5.1.4)."""
+
+    clip: Annotated[float, Field(gt=0, lt=1)]
+    advantage_decay: Fraction
+    entropy: Weight
+    std: Std
+    std_range: Annotated[list[Std], Field(min_length=2, max_length=2)]
+    minibatch: Count
+    epochs: Few
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MAPPOConfig:
+        check_ordered(self, "std_range")
+        minimum, maximum = self.std_range
+        if not minimum <= self.std <= maximum:
+            raise ValueError(f"std = {self.std}: within std_range = [{minimum}, {maximum}]")
+        return self
+
+
+class RandomConfig(OwnConfig):
+    """What the Random baseline adds: nothing."""

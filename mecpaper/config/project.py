@@ -1,0 +1,76 @@
+"""The project on disk: its folder, and params.yaml read and checked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import YAMLError
+
+from mecpaper.config.fields import ConfigError, parse, shown
+from mecpaper.config.schema import Config
+
+
+def find_root(start: Path | str | None = None) -> Path:
+    """Folder of the project: the nearest one upwards that holds params.yaml and dvc.yaml.
+
+    The environment variable MECPAPER_ROOT, where set, names it instead.
+    Raises ConfigError when there is none.
+    """
+    if start is None and os.environ.get("MECPAPER_ROOT"):
+        start = os.environ["MECPAPER_ROOT"]
+    folder = Path(start or Path.cwd()).resolve()
+    for candidate in (folder, *folder.parents):
+        if (candidate / "params.yaml").is_file() and (candidate / "dvc.yaml").is_file():
+            return candidate
+    raise ConfigError(
+        f"project root: no params.yaml with dvc.yaml in {folder} or above it; "
+        "name the folder in MECPAPER_ROOT, or the file in load(path)"
+    )
+
+
+def load(path: Path | str | None = None) -> Config:
+    """Read and check params.yaml.
+
+    Args:
+        path: the file; by default the one of the project around the current folder.
+    Raises:
+        ConfigError: one line with the key, the value and what is allowed.
+    """
+    path = Path(path) if path is not None else find_root() / "params.yaml"
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        content = path.read_bytes()
+        data = yaml.load(content.decode("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"params file = {str(path)!r}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"params file = {str(path)!r}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path.name}, line {line}: {error.object[error.start :][:1]!r} is not UTF-8") from None
+    except RecursionError:
+        raise ConfigError(f"{path.name}: nested too deeply") from None
+    except YAMLError as error:
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(" ".join(f"{path.name}{where}: {problem}".split())) from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path.name} = {shown(data)}: a mapping of sections is required")
+    return parse(Config, data)
+
+
+class _Constructor(SafeConstructor):
+    """Says where a value stands that is not of the type it claims to be, such as the date 2020-13-45."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError):
+            kind = node.tag.rpartition(":")[2]
+            raise ConstructorError(None, None, f"{shown(node.value)} is no {kind}", node.start_mark) from None

@@ -1,0 +1,222 @@
+"""The whole of params.yaml: scales, evaluation, planner, search, figures, and what scenarios change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, create_model, model_validator
+
+from mecpaper.config.fields import (
+    ConfigError,
+    Count,
+    Few,
+    Name,
+    Names,
+    Section,
+    Seed,
+    Seeds,
+    Size,
+    Weight,
+    parse,
+    shown,
+)  # fmt: skip
+from mecpaper.config.game import GameConfig
+from mecpaper.config.learners import LearningConfig, OwnConfig
+from mecpaper.config.registry import ALGORITHMS
+
+
+class ReducedConfig(Section):
+    """What a scale spends on the scenarios marked `reduced`."""
+
+    seeds: Seeds
+    slots_per_update: Count
+
+
+class ScaleConfig(Section):
+    """One scale of the pipeline: how much is trained, and with which seeds."""
+
+    reduced: ReducedConfig
+    planner_restarts: Few
+    seeds: Seeds
+    episodes: Annotated[int, Field(ge=2, le=1_000_000_000)]
+    episodes_at_once: Size
+    slots_per_update: Count
+    curve_every: Count
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ScaleConfig:
+        if self.curve_every % self.episodes_at_once:
+            raise ValueError(
+                f"curve_every = {self.curve_every}: a multiple of episodes_at_once = {self.episodes_at_once}"
+            )
+        if self.episodes % self.curve_every:
+            raise ValueError(f"episodes = {self.episodes}: a multiple of curve_every = {self.curve_every}")
+        return self
+
+
+class EvaluationConfig(Section):
+    """How a policy is measured, without exploration noise, on episodes it was not trained on."""
+
+    seed: Seed
+    curve_episodes: Size
+    final_episodes: Size
+
+
+class PlannerConfig(Section):
+    """How hard the planner searches, and the sweep behind the choice of the default setting."""
+
+    generations: Count
+    cycles_per_bit: Annotated[list[Annotated[float, Field(ge=1e-3, le=1e9)]], Field(min_length=1)]
+
+
+class TuningConfig(Section):
+    """The search that every learner gets alike: its seeds, and what each candidate changes in `learning` or its own."""
+
+    seeds: Seeds
+    slots_per_update: Count
+    energy_margin: Weight
+    off_policy: dict[Name, dict[str, Any]]
+    mappo: dict[Name, dict[str, Any]]
+
+    def candidates(self, algorithm: str) -> dict[str, dict[str, Any]]:
+        """Name -> what it changes, for an algorithm."""
+        return self.mappo if algorithm == "mappo" else self.off_policy
+
+
+class FigureConfig(Section):
+    """How seeds become a line and a band."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    smoothing: Count
+
+
+class _Config(Section):
+    """The whole of params.yaml; the algorithms' own sections come from the registry."""
+
+    game: GameConfig
+    scenarios: dict[Name, dict[str, Any]]
+    learning: LearningConfig
+    experiments: dict[Literal[tuple(ALGORITHMS)], Names]  # type: ignore[valid-type]
+    policies: Names
+    evaluation: EvaluationConfig
+    planner: PlannerConfig
+    tuning: TuningConfig
+    scales: Annotated[dict[Name, ScaleConfig], Field(min_length=1)]
+    scale: str
+    figures: FigureConfig
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _Config:
+        if self.scale not in self.scales:
+            raise ValueError(f"scale = {shown(self.scale)}: one of {', '.join(self.scales)}")
+        if "default" not in self.scenarios:
+            raise ValueError("scenarios.default: required, but missing")
+        places: list[tuple[str, dict[str, Any]]] = [("", {})]
+        places += [(f"scenarios.{name}.", changes) for name, changes in self.scenarios.items()]
+        for place, names in [
+            *((f"experiments.{a}", n) for a, n in self.experiments.items()),
+            ("policies", self.policies),
+        ]:
+            for name in names:
+                try:
+                    changes = self.changes(name)
+                except ConfigError:
+                    raise ValueError(f"{place} names {name!r}: one of {', '.join(self.scenarios)}") from None
+                places += [(f"{place} names {name!r}: ", changes)] * ("+" in name)
+        for place, changes in places:
+            try:
+                self._check(changes)
+            except ConfigError as error:
+                reason = str(error)
+                if place:
+                    reason = place + reason.removeprefix("game.").removeprefix("readings.")
+                raise ValueError(reason) from None
+        for algorithm in (key for key, entry in ALGORITHMS.items() if entry.learns):
+            section = "mappo" if algorithm == "mappo" else "off_policy"
+            for name, changes in self.tuning.candidates(algorithm).items():
+                try:
+                    self._check({algorithm: {"learning": {}} | changes})
+                except ConfigError as error:
+                    reason = str(error).removeprefix(f"{algorithm}.")
+                    raise ValueError(f"tuning.{section}.{name}.{reason}") from None
+        for value in self.planner.cycles_per_bit:
+            try:
+                self.game.changed(cycles_per_bit=value)
+            except ConfigError as error:
+                raise ValueError(str(error).replace("game.", "planner.", 1)) from None
+        return self
+
+    def _check(self, changes: dict[str, Any]) -> None:
+        """Refuse changes, as a scenario has them, that make a section wrong. Raises ConfigError."""
+        self.game_with(changes)
+        if not isinstance(changes.get("reduced", False), bool):
+            raise ConfigError(f"reduced = {shown(changes['reduced'])}: true or false")
+        at_once = self.run.episodes_at_once
+        for algorithm in ALGORITHMS:
+            learning, _ = self.learner_with(algorithm, changes)
+            if learning.buffer < at_once:
+                raise ConfigError(
+                    f"learning.buffer = {learning.buffer}: at least scales.{self.scale}.episodes_at_once = {at_once}"
+                )
+
+    @property
+    def run(self) -> ScaleConfig:
+        """The scale that `scale` names."""
+        return self.scales[self.scale]
+
+    def changes(self, name: str) -> dict[str, Any]:
+        """What a scenario changes; one joined by "+" has the changes of its parts, a later part's on top.
+
+        Raises ConfigError when there is no scenario of that name.
+        """
+        changes: dict[str, Any] = {}
+        for part in name.split("+"):
+            if part not in self.scenarios:
+                raise ConfigError(f"scenario = {part!r}: one of {', '.join(self.scenarios)}")
+            for key, value in self.scenarios[part].items():
+                nested = isinstance(value, dict) and isinstance(changes.get(key), dict)
+                changes[key] = changes[key] | value if nested else value
+        return changes
+
+    def scenario(self, name: str) -> GameConfig:
+        """The game of a scenario. Raises ConfigError when there is none of that name."""
+        return self.game_with(self.changes(name))
+
+    def game_with(self, changes: dict[str, Any]) -> GameConfig:
+        """The game with what a scenario changes in it."""
+        other = ("learning", "reduced", *ALGORITHMS)
+        return self.game.changed(**{k: v for k, v in changes.items() if k not in other})
+
+    def learner_with(self, algorithm: str, changes: dict[str, Any]) -> tuple[LearningConfig, OwnConfig]:
+        """Sections `learning` and the algorithm's own with what a scenario changes in them.
+
+        The scenario's changes under the algorithm's name come on top of the section; what the section and then the
+        scenario say under `learning` on top of the shared one.
+
+        Raises ConfigError, one line with the key, the value and what is allowed.
+        """
+        section = getattr(self, algorithm).model_dump() | _part(changes, algorithm)
+        own: OwnConfig = parse(ALGORITHMS[algorithm].section, section, algorithm)
+        shared = self.learning.model_dump()
+        try:
+            return parse(LearningConfig, shared | own.learning | _part(changes, "learning"), "learning"), own
+        except ConfigError:
+            # Where the algorithm's own part alone is wrong, that is the place to name.
+            parse(LearningConfig, shared | own.learning, f"{algorithm}.learning")
+            raise
+
+
+def _part(changes: dict[str, Any], key: str) -> dict[str, Any]:
+    part = changes.get(key, {})
+    if not isinstance(part, dict):
+        raise ConfigError(f"{key} = {shown(part)}: a mapping of changes is required")
+    return part
+
+
+if TYPE_CHECKING:
+    Config = _Config
+else:
+    Config = create_model(
+        "Config", __base__=_Config, **{entry.key: (entry.section, ...) for entry in ALGORITHMS.values()}
+    )
+    Config.__doc__ = _Config.__doc__

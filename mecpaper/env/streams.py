@@ -1,0 +1,39 @@
+"""Random streams: one generator per run and use, so that no use of random numbers disturbs another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import torch
+
+
+class Stream(IntEnum):
+    """What random numbers are for. Stored results depend on these numbers: give a new use a new one."""
+
+    WEIGHTS = 0
+    GAME = 1
+    NOISE = 2
+    REPLAY = 3
+    SMOOTHING = 4
+    EVALUATION = 5
+    POLICY = 6
+    CHUNKS = 7
+    PARALLEL_ENV = 11
+    PLAN = 21
+
+
+def generators(seeds: Sequence[int], stream: int) -> list[torch.Generator]:
+    """Make one CPU generator per seed; different streams of one seed are independent.
+
+    Args:
+        seeds: one per run, from 0 to 2**31 - 1.
+        stream: what the numbers are for, see `Stream`.
+    """
+    made = []
+    for seed in seeds:
+        generator = torch.Generator()
+        # An odd 64-bit factor spreads (seed, stream) over the generator's seed space.
+        generator.manual_seed(((seed * 1_000 + stream + 1) * 0x9E3779B97F4A7C15) % 2**63)
+        made.append(generator)
+    return made

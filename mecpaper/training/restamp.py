@@ -1,0 +1,91 @@
+"""Give stored results the present version without training them again, where a sample shows that they would agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mecpaper.config import RESULTS_VERSION, Experiment
+from mecpaper.store import results
+from mecpaper.training.loop import Training
+
+RELATIVE = 1e-3
+"""How far a number may lie from the stored one: tables have six digits, and processors round differently."""
+
+IDENTITY = ("seed", "episode", "updates")
+
+
+@dataclass(frozen=True)
+class Restamped:
+    """What was found: names of the experiments that were stamped, those computed anew, and what differs."""
+
+    stamped: list[str]
+    sample: list[str]
+    differences: list[str]
+
+
+def restamp(experiments: Sequence[Experiment], root: Path, sample: int = 6, updates: int = 1) -> Restamped:
+    """Compute the beginning of some stored experiments anew and, if it agrees, stamp all with the present version.
+
+    Only results of another version but of the present numbers are looked at; those of other numbers have to be trained.
+
+    Args:
+        experiments: all that params.yaml names.
+        root: the project's folder.
+        sample: how many are computed anew; the algorithms take turns.
+        updates: up to the first point of the curve after so many.
+    Raises:
+        DamagedError: a stored file was changed since it was written.
+    """
+    old = []
+    for experiment in experiments:
+        stored = results.read(results.folder_of(root, experiment))
+        if stored is not None and stored.numbers == experiment.numbers and stored.version != RESULTS_VERSION:
+            old.append(experiment)
+    chosen = _in_turn(old)[:sample]
+    found = [line for experiment in chosen for line in differences(experiment, root, updates)]
+    if not found:
+        for experiment in old:
+            results.complete(results.folder_of(root, experiment), experiment.numbers)
+    names = [experiment.name for experiment in old]
+    return Restamped([] if found else names, [experiment.name for experiment in chosen], found)
+
+
+def _in_turn(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Order experiments so that the algorithms take turns."""
+    by_algorithm: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        by_algorithm.setdefault(experiment.algorithm, []).append(experiment)
+    return [one for turn in zip_longest(*by_algorithm.values()) for one in turn if one is not None]
+
+
+def differences(experiment: Experiment, root: Path, updates: int = 1) -> list[str]:
+    """Compute the beginning of a stored experiment anew and name each number that differs.
+
+    Args:
+        experiment: stored in `root`.
+        root: the project's folder.
+        updates: up to the first point of the curve after so many.
+    Returns:
+        lines of experiment, seed, episode, column and both numbers; none where all agree.
+    """
+    stored = pd.read_csv(results.folder_of(root, experiment) / "curves.csv")
+    after = stored[stored["updates"] >= updates]["episode"]
+    last = int(after.min() if len(after) else stored["episode"].max())
+    training = Training(experiment)
+    training.run(episodes=last)
+    found = training.curves()
+    wanted = stored[stored["episode"] <= last]
+    lines = []
+    both = wanted.merge(found, on=["seed", "episode"], suffixes=("", " now"))
+    for column in found.select_dtypes("number").columns.intersection(stored.columns).difference(IDENTITY):
+        before, now = both[column].to_numpy(float), both[f"{column} now"].to_numpy(float)
+        for row in np.flatnonzero(~np.isclose(now, before, rtol=RELATIVE, atol=1e-6, equal_nan=True)):
+            place = f"seed {both['seed'][row]}, episode {both['episode'][row]}"
+            lines.append(f"{experiment.name}, {place}: {column} = {before[row]:g} stored, {now[row]:g} now")
+    return lines
