@@ -7,7 +7,7 @@ export DVC_NO_ANALYTICS := 1
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: demo test browser site repro cells lab lint coverage audit bench lock clean
+.PHONY: demo test browser site repro train lab lint coverage audit bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,7 +16,7 @@ help:
 	@echo "make browser  tests in a headless Chromium; installs what they need"
 	@echo "make site     everything as pages that open from disk: build/site/index.html"
 	@echo "make repro    dvc repro: rebuild what has changed"
-	@echo "make cells    only its trainings, here or on the workers of DASK_SCHEDULER_ADDRESS"
+	@echo "make train    only its trainings, here or on the workers of DASK_SCHEDULER_ADDRESS"
 	@echo "make lab      JupyterLab on localhost"
 	@echo "make lint     ruff and mypy"
 	@echo "make coverage the tests once more, with the share of the package that they run"
@@ -32,7 +32,7 @@ help:
 	@touch $@
 
 demo: .venv/.ready
-	python -m mecpaper.pipeline.rebuild demo build/demo
+	python -m mecpaper rebuild demo build/demo
 
 # Small tensors: one thread is as fast, and does not stall when other work shares the cores.
 # A process for each core, up to four; the tests of a file, or the cells of a notebook, stay together and in order.
@@ -61,11 +61,11 @@ site: .venv/.ready
 	python -m mecpaper.edition
 
 repro: .venv/.ready
-	python -m mecpaper.pipeline.notebook
+	python -m mecpaper notebook
 	python -m dvc repro
 
-cells: .venv/.ready
-	python -m mecpaper.training.cluster
+train: .venv/.ready
+	python -m mecpaper train
 
 lab: .venv/.ready
 	jupyter lab --ip=127.0.0.1 notebooks/00_read_me_first.ipynb

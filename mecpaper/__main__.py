@@ -43,7 +43,9 @@ def status(options: argparse.Namespace) -> int:
         return 0
     for row in rows:
         print(f"{row['state']:20} {row['experiment']}{'  ' + row['detail'] if row['detail'] else ''}")
-    counts = {state: sum(row["state"] == state for row in rows) for state in dict.fromkeys(row["state"] for row in rows)}
+    counts = {
+        state: sum(row["state"] == state for row in rows) for state in dict.fromkeys(row["state"] for row in rows)
+    }
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
     return 0
 

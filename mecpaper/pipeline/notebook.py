@@ -1,8 +1,6 @@
 """Notebooks as pipeline stages: run one through papermill, in place, and leave the same bytes every time.
 
-`python -m mecpaper.pipeline.notebook notebooks/20_overall_comparison.ipynb` executes, normalises and replaces the file.
-Without a name it only checks params.yaml. While a notebook runs, work inside the kernel reports its progress
-through a small file, shown here as a bar.
+While a notebook runs, work inside the kernel reports its progress through a small file, shown here as a bar.
 """
 
 from __future__ import annotations
@@ -12,14 +10,14 @@ import re
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from mecpaper.config import ConfigError, find_root, load
-from mecpaper.store.results import write_atomically
+from mecpaper.store.files import write_atomically
 
 PROGRESS_VARIABLE = "MECPAPER_PROGRESS"
 """Environment variable that names the progress file; without it progress is drawn where the code runs."""
@@ -126,24 +124,15 @@ def _watch(path: Path, stop: threading.Event) -> None:
         bar.close()
 
 
-def main(arguments: list[str]) -> int:
-    """Check params.yaml, then run the notebooks named on the command line; a failure is told in one line."""
-    try:
-        load(find_root(Path(arguments[0]).parent if arguments else None) / "params.yaml")
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
+def run_all(paths: Sequence[Path]) -> int:
+    """Run notebooks in turn and return 0, or print the first failure as one line and return 1."""
     import papermill
 
-    for name in arguments:
+    for path in paths:
         try:
-            run(Path(name))
+            run(path)
         except papermill.PapermillExecutionError as error:
             plain = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue)
-            print(f"{name}, cell {error.exec_count}: {error.ename}: {plain}", file=sys.stderr)
+            print(f"{path}, cell {error.exec_count}: {error.ename}: {plain}", file=sys.stderr)
             return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

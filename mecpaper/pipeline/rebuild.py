@@ -1,12 +1,11 @@
 """Run the whole pipeline from nothing at a chosen scale, in a folder of its own.
 
-`python -m mecpaper.pipeline.rebuild demo build/demo` copies what the pipeline is made of, sets the scale and calls
-`dvc repro` there, so that nothing committed is touched. A run that was cut off is taken up where it stopped.
+What the pipeline is made of is copied there and `dvc repro` called, so that nothing committed is touched. A run that
+was cut off is taken up where it stopped.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
@@ -19,20 +18,20 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from mecpaper.config import ConfigError, find_root, load
-from mecpaper.store.results import make_folder
+from mecpaper.store.files import make_folder
 
 SOURCES = ("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper", "docs", "benchmarks/results.json")
 UNFINISHED = ".unfinished"
 
 
 def with_scale(params: str, scale: str) -> str:
-    """The text of params.yaml with its one switch, `run`, set to a scale.
+    """Return the text of params.yaml with its one switch, `scale`, set to another.
 
     Raises ConfigError when the text has no such switch.
     """
-    changed, count = re.subn(r"(?m)^run: \*\w+", f"run: *{scale}", params)
+    changed, count = re.subn(r"(?m)^scale: \S+", f"scale: {scale}", params)
     if count != 1:
-        raise ConfigError("run: one line 'run: *<scale>' is required in params.yaml")
+        raise ConfigError("scale: one line 'scale: <name>' is required in params.yaml")
     return changed
 
 
@@ -96,31 +95,22 @@ def outcome(folder: Path) -> str:
     return f"Means over {seeds} seeds, noise-free episodes:\n{table.to_string()}\n"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Command line: scale and folder."""
-    parser = argparse.ArgumentParser(prog="python -m mecpaper.pipeline.rebuild", description=__doc__.splitlines()[0])
-    parser.add_argument("scale", help="a scale of params.yaml")
-    parser.add_argument("folder", type=Path, help="where to work")
-    options = parser.parse_args(arguments)
+def rebuild_and_tell(scale: str, folder: Path) -> int:
+    """Rebuild in a folder and print what came out and where it is; return the exit status.
+
+    Raises:
+        ConfigError: a scale that does not exist, or a folder that cannot be used.
+    """
     started = time.monotonic()
-    try:
-        root = find_root()
-        folder = options.folder.resolve()
-        if folder == root or folder in root.parents:
-            raise ConfigError(f"folder = {str(options.folder)!r}: one that does not hold the project itself")
-        status = rebuild(root, folder, options.scale)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
+    root, target = find_root(), folder.resolve()
+    if target == root or target in root.parents:
+        raise ConfigError(f"folder = {str(folder)!r}: one that does not hold the project itself")
+    status = rebuild(root, target, scale)
     if status:
-        print(f"The pipeline stopped; the same command takes it up again in {options.folder}.", file=sys.stderr)
+        print(f"The pipeline stopped; the same command takes it up again in {folder}.", file=sys.stderr)
         return status
     minutes, seconds = divmod(int(time.monotonic() - started), 60)
-    print(f"\nScale {options.scale}, {minutes} min {seconds} s. {outcome(folder)}")
-    print(f"Figures and tables: {options.folder}/figures   numbers: {options.folder}/data/runs/summary.csv")
-    print(f"Executed notebooks: {options.folder}/notebooks")
+    print(f"\nScale {scale}, {minutes} min {seconds} s. {outcome(target)}")
+    print(f"Figures and tables: {folder}/figures   numbers: {folder}/data/runs/summary.csv")
+    print(f"Executed notebooks: {folder}/notebooks")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,23 +1,22 @@
 """Trained actors as ONNX files: one for each device, which then needs neither torch nor this package.
 
-`python -m mecpaper.policies.export cpo_maddpg default` writes the actors of all devices to build/onnx. A file takes the device's
-observation in the units of the game and gives the actor's action and the decision that follows from it.
+A file takes the device's observation in the units of the game and gives the actor's action and the decision that
+follows from it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mecpaper.config import Config, ConfigError, GameConfig, find_root, load
+from mecpaper.config import Config, ConfigError, Experiment, GameConfig, resolve
 from mecpaper.env.game import Game
 from mecpaper.policies.stored import StoredPolicy, read_policy
-from mecpaper.store.results import cell_folder, write_atomically
+from mecpaper.store.files import write_atomically
+from mecpaper.store.results import folder_of
 from mecpaper.system.tasks import VARIABLES
 
 if TYPE_CHECKING:
@@ -82,15 +81,15 @@ def actor_model(policy: StoredPolicy, device: int, game: GameConfig) -> ModelPro
     # Eq. 26-30: the sign decides about offloading, the others are mapped onto their ranges.
     bounds = [(0.0, 0.0), (game.frame_rate[0], game.frame_rate[1]), (game.resolution[0], game.resolution[1])]
     for pair in (game.transmit_power, game.cpu_frequency):
-        least, greatest = (game.per_device(value)[device] for value in pair)
-        bounds.append((least, greatest))
+        minimum, maximum = (game.per_device(value)[device] for value in pair)
+        bounds.append((minimum, maximum))
     low, high = np.array(bounds, dtype=np.float32).T
     shape = constant("shape", np.array([-1, game.chunks, len(VARIABLES)]))
     signal = apply("Reshape", [action, shape], "signal")
     lifted = apply("Add", [signal, constant("one", np.ones(1, np.float32))], "lifted")
     scaled = apply("Mul", [lifted, constant("half_span", 0.5 * (high - low))], "scaled")
-    ranged = apply("Add", [scaled, constant("least", low)], "ranged")
-    ranged = apply("Min", [ranged, constant("greatest", high)], "bounded")
+    ranged = apply("Add", [scaled, constant("minimum", low)], "ranged")
+    ranged = apply("Min", [ranged, constant("maximum", high)], "bounded")
     positive = apply("Greater", [signal, constant("zero", np.zeros(1, np.float32))], "positive")
     offload = apply("Cast", [positive], "offload", to=TensorProto.FLOAT)
     first = constant("first", np.array([name == "offload" for name in VARIABLES]))
@@ -119,44 +118,37 @@ def actor_to_onnx(policy: StoredPolicy, device: int, game: GameConfig, path: Pat
     write_atomically(path, actor_model(policy, device, game).SerializeToString())
 
 
-def stored_policy(root: Path, config: Config, algorithm: str, scenario: str) -> StoredPolicy:
-    """The policy that a cell of data/runs keeps.
+def stored_policy(root: Path, experiment: Experiment) -> StoredPolicy:
+    """Read the policy that an experiment keeps in data/runs.
 
-    Raises:
-        ConfigError: there is no such scenario, or no usable policy of it; says which there are.
+    Raises ConfigError where there is no usable policy of it; says which there are.
     """
-    limit = config.scenario(scenario).cost_limit_fraction
-    path = cell_folder(root, algorithm, scenario) / "policy.safetensors"
+    path = folder_of(root, experiment) / "policy.safetensors"
     if not path.is_file():
         found = sorted("/".join(p.parts[-3:-1]) for p in (root / "data" / "runs").glob("*/*/policy.safetensors"))
-        raise ConfigError(f"policy = {f'{algorithm}/{scenario}'!r}: one of {', '.join(found) or 'none that is stored'}")
-    return read_policy(path, f"{algorithm}/{scenario}", algorithm, limit)
+        raise ConfigError(f"policy = {experiment.name!r}: one of {', '.join(found) or 'none that is stored'}")
+    return read_policy(path, experiment.name, experiment.algorithm, experiment.game.cost_limit_fraction)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mecpaper.policies.export", description="Trained actors as ONNX files."
-    )
-    parser.add_argument("algorithm", help="such as cpo_maddpg")
-    parser.add_argument("scenario", help="such as default")
-    parser.add_argument("--device", type=int, help="only this one, counted from 0; by default all")
-    parser.add_argument("--out", type=Path, help="folder; by default build/onnx of the project")
-    chosen = parser.parse_args(arguments)
-    try:
-        root = find_root()
-        config = load(root / "params.yaml")
-        policy = stored_policy(root, config, chosen.algorithm, chosen.scenario)
-        folder = chosen.out or root / "build" / "onnx"
-        devices = range(policy.devices) if chosen.device is None else [chosen.device]
-        game = config.scenario(chosen.scenario)
-        for device in devices:
-            path = folder / f"{chosen.algorithm}-{chosen.scenario}-{device:02d}.onnx"
-            actor_to_onnx(policy, device, game, path)
-    except (ConfigError, OSError) as error:
-        sys.exit(f"{type(error).__name__}: {error}")
-    print(f"{len(devices)} actors written to {folder}")
+def export_actors(
+    root: Path, config: Config, algorithm: str, scenario: str, folder: Path, device: int | None = None
+) -> int:
+    """Write the actors of a stored policy as ONNX files, `<algorithm>-<scenario>-<device>.onnx`.
 
-
-if __name__ == "__main__":
-    main()
+    Args:
+        root: the project's folder.
+        config: the whole configuration.
+        algorithm, scenario: whose policy.
+        folder: where to.
+        device: only this one, counted from 0; by default all.
+    Returns:
+        the number of files.
+    Raises:
+        ConfigError: there is no such policy or device, or the extra `onnx` is missing.
+    """
+    experiment = resolve(config, algorithm, scenario)
+    policy = stored_policy(root, experiment)
+    devices = range(policy.devices) if device is None else [device]
+    for number in devices:
+        actor_to_onnx(policy, number, experiment.game, folder / f"{algorithm}-{scenario}-{number:02d}.onnx")
+    return len(devices)
