@@ -16,7 +16,9 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from mecpaper.config.registry import ALGORITHMS
-from mecpaper.report.labels import AXES, NAMES, VERDICTS
+from mecpaper.report.labels import AXES, VERDICTS
+from mecpaper.report.labels import NAMES as NAMES
+from mecpaper.report.labels import ORDER as ORDER
 from mecpaper.report.statistics import interval, running_mean
 from mecpaper.store.results import write_atomically
 
