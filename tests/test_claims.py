@@ -7,35 +7,41 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mecpaper import claims
-from mecpaper.claims import Part, Runs, decide, verdict
+from mecpaper.claims import rules
+from mecpaper.claims import runs as stored
+from mecpaper.claims.runs import Part, Runs, difference, split
+from mecpaper.claims.verdict import VERDICTS, decide, verdict
 from mecpaper.store.results import SUMMARY_COLUMNS
 
 EPISODES = np.arange(0, 2001, 40)
 
 
 def _runs(seeds=5, noise=0.02, missing=(), **levels):
-    """Runs of every cell that a claim asks for, all alike but for the levels given as measure -> {cell: mean}."""
-    cells = [(a, s) for a in (claims.OURS, *claims.BASELINES) for s in claims.BATTERIES.values()]
-    ours = {*claims.USERS.values(), *claims.HARVESTS.values(), *claims.ATTACKERS.values(), claims.FIXED, claims.LINEAR}
-    ours |= {*claims.CRITICS.values(), "replay_uniform", "replay_reward", "cost_discount_same"}
-    cells = sorted({*cells, *((claims.OURS, name) for name in ours)} - set(missing))
+    """Make runs of all experiments that claims ask for, alike but for levels, as measure -> {experiment: mean}."""
+    experiments = [(a, s) for a in (stored.OURS, *stored.BASELINES) for s in stored.BATTERIES.values()]
+    ours = {*stored.USERS.values(), *stored.HARVESTS.values(), *stored.ATTACKERS.values(), stored.FIXED, stored.LINEAR}
+    ours |= {*stored.CRITICS.values(), "replay_uniform", "replay_reward", "cost_discount_same"}
+    experiments = sorted({*experiments, *((stored.OURS, name) for name in ours)} - set(missing))
     rng = np.random.default_rng(0)
     summaries, curves = [], []
-    for cell in cells:
-        row = dict.fromkeys(SUMMARY_COLUMNS, 1.0) | {"algorithm": cell[0], "scenario": cell[1], "scale": "test"}
+    for experiment in experiments:
+        row = dict.fromkeys(SUMMARY_COLUMNS, 1.0) | {
+            "algorithm": experiment[0],
+            "scenario": experiment[1],
+            "scale": "test",
+        }
         row |= {"cost_limit": 0.4, "insecure_offloads": 0.0, "updates": 100.0}
         for seed in range(1, seeds + 1):
-            values = {name: means.get(cell, means.get(None, 1.0)) for name, means in levels.items()}
+            values = {name: means.get(experiment, 1.0) for name, means in levels.items()}
             noisy = {name: value + noise * rng.normal() for name, value in values.items()}
             summaries.append(row | noisy | {"seed": seed})
-            rise = 1.0 - np.exp(-EPISODES / levels.get("speed", {}).get(cell, 200.0))
+            rise = 1.0 - np.exp(-EPISODES / levels.get("speed", {}).get(experiment, 200.0))
             curve = {"reward": rise, "energy": 1.0 - 0.6 * rise, "multiplier": rise, "episode": EPISODES}
-            curves.append(pd.DataFrame(curve).assign(algorithm=cell[0], scenario=cell[1], seed=seed))
-    return Runs(pd.concat(curves), pd.DataFrame(summaries))
+            curves.append(pd.DataFrame(curve).assign(algorithm=experiment[0], scenario=experiment[1], seed=seed))
+    return Runs(split(pd.concat(curves)), split(pd.DataFrame(summaries)))
 
 
-OURS = (claims.OURS, "default")
+OURS = (stored.OURS, "default")
 
 
 def test_an_effect_that_is_there_is_reproduced():
@@ -57,12 +63,12 @@ def test_an_effect_the_other_way_is_a_contradiction_even_if_other_parts_hold():
 def test_too_few_seeds_decide_nothing():
     found = verdict(1, _runs(seeds=4, reward={OURS: 2.0}))
     assert found.verdict == "unresolved" and "4 seeds" in found.reason and "5 are needed" in found.reason
-    assert verdict(1, _runs(seeds=4, reward={OURS: 2.0}), least=4).verdict == "reproduced"
+    assert verdict(1, _runs(seeds=4, reward={OURS: 2.0}), min_seeds=4).verdict == "reproduced"
 
 
 def test_a_seed_without_a_value_does_not_count():
     runs = _runs(sor={OURS: 2.0})
-    table = runs._summary[("matd3", "default")]
+    table = runs.summary[("matd3", "default")]
     table.loc[table["seed"] == 3, "sor"] = np.nan
     found = verdict(9, runs)
     assert found.verdict == "unresolved" and "matd3: 4 seeds" in found.reason
@@ -75,7 +81,7 @@ def test_runs_that_are_not_there_make_a_claim_untestable():
 
 def test_differences_are_of_the_same_seed():
     few, many = pd.Series({1: 1.0, 2: 2.0, 3: 3.0}), pd.Series({3: 2.5, 2: 1.0, 9: 0.0})
-    assert claims.difference(few, many).tolist() == [1.0, 0.5]
+    assert difference(few, many).tolist() == [1.0, 0.5]
 
 
 def test_meanings_that_disagree_leave_a_claim_unresolved():
@@ -101,26 +107,26 @@ def test_null_claims_are_not_decided_more_often_than_the_level_allows():
 
 
 def test_convergence_and_order_claims_follow_the_curves():
-    slow = {cell: 800.0 for cell in ((a, "default") for a in claims.LEARNERS)}
+    slow = {(name, "default"): 800.0 for name in stored.LEARNERS}
     assert verdict(2, _runs(speed=slow)).verdict == "reproduced"
     assert verdict(2, _runs(speed={OURS: 800.0})).verdict == "contradicted"
-    falling = {(claims.OURS, name): 1.0 - 0.1 * k for k, name in enumerate(claims.ATTACKERS.values())}
+    falling = {(stored.OURS, name): 1.0 - 0.1 * k for k, name in enumerate(stored.ATTACKERS.values())}
     assert verdict(22, _runs(reward=falling)).verdict == "reproduced"
-    rising = {(claims.OURS, name): 1.0 + 0.1 * k for k, name in enumerate(claims.ATTACKERS.values())}
+    rising = {(stored.OURS, name): 1.0 + 0.1 * k for k, name in enumerate(stored.ATTACKERS.values())}
     assert verdict(22, _runs(reward=rising)).verdict == "contradicted"
     # One insecure offload anywhere is enough against claim 33.
     assert verdict(33, _runs()).verdict == "reproduced"
     runs = _runs()
-    for table in runs._summary.values():
+    for table in runs.summary.values():
         table["insecure_offloads"] = 1.0
     assert verdict(33, runs).verdict == "contradicted"
 
 
 def test_another_reading_looks_at_its_own_runs_and_falls_back_where_there_are_none():
     runs = _runs(reward={OURS: 1.2})
-    runs._summary[(claims.OURS, "reading_X")] = runs._summary[OURS].assign(reward=0.5)
-    for name in claims.BASELINES:
-        runs._summary[(name, "baseline")] = runs._summary[(name, "default")]
+    runs.summary[(stored.OURS, "reading_X")] = runs.summary[OURS].assign(reward=0.5)
+    for name in stored.BASELINES:
+        runs.summary[(name, "baseline")] = runs.summary[(name, "default")]
     seen = runs.view({"default": "reading_X"}, {"default": "baseline"})
     assert seen.final("reward").tolist() == [0.5] * 5
     assert verdict(1, seen).verdict == "contradicted"
@@ -130,21 +136,30 @@ def test_another_reading_looks_at_its_own_runs_and_falls_back_where_there_are_no
 def test_the_time_of_an_update_is_compared_pair_by_pair():
     assert verdict(34, _runs()).verdict == "untestable"
     runs = _runs()
-    runs.update_times = {claims.OURS: [12.0, 24.0, 12.1, 12.2, 11.9], "maddpg": [11.0, 22.0, 11.1, 11.0, 11.2]}
+    runs.update_times[stored.OURS] = [12.0, 24.0, 12.1, 12.2, 11.9]
+    runs.update_times["maddpg"] = [11.0, 22.0, 11.1, 11.0, 11.2]
     assert verdict(34, runs).verdict == "reproduced"
     runs.update_times["maddpg"] = [6.0, 12.0, 6.1, 6.0, 6.2]
     assert verdict(34, runs).verdict == "contradicted"
 
 
+def test_statistics_of_runs_are_by_seed():
+    runs = _runs(noise=0.0, sor={(stored.OURS, name): 0.1 * size for size, name in stored.BATTERIES.items()})
+    assert runs.slope("sor", stored.OURS).tolist() == pytest.approx([0.1] * 5)
+    rise = 1.0 - np.exp(-EPISODES / 200.0)
+    assert runs.std("early").tolist() == pytest.approx([np.std(rise[EPISODES <= 400], ddof=1)] * 5)
+    assert runs.std("late").tolist() == pytest.approx([np.std(rise[EPISODES >= 1600], ddof=1)] * 5)
+
+
 def test_every_claim_has_a_rule_and_a_heading_that_shows_it(root):
     with open(root / "data" / "paper" / "claims.csv", newline="", encoding="utf-8") as file:
-        numbers = [int(row["id"]) for row in csv.DictReader(file)]
-    assert sorted(claims.CLAIMS) == sorted(numbers) == list(range(1, 40))
+        evidence = {int(row["id"]): row["evidence"] for row in csv.DictReader(file)}
+    assert sorted(rules.CLAIMS) == sorted(evidence) == list(range(1, 40))
     runs = _runs()
-    runs.update_times = {claims.OURS: [1.0] * 5, "maddpg": [1.0] * 5}
-    for number in numbers:
-        assert verdict(number, runs).verdict in claims.VERDICTS[:3]
-        book, heading = claims.evidence(number).split("#")
+    runs.update_times.update({stored.OURS: [1.0] * 5, "maddpg": [1.0] * 5})
+    for number, place in evidence.items():
+        assert verdict(number, runs).verdict in VERDICTS[:3]
+        book, heading = place.split("#")
         cells = nbformat.read(root / "notebooks" / book, as_version=4).cells
         lines = [line for cell in cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
         anchors = [line.lstrip("#").split(":")[0].strip().replace(" ", "-") for line in lines if line.startswith("## ")]

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mecpaper.report import figures, tables
+from mecpaper.config.registry import ALGORITHMS
+from mecpaper.report import figures, labels, tables
+from mecpaper.report.statistics import interval
 
 
 @pytest.fixture
@@ -29,10 +31,10 @@ def curves():
 
 def _draw(curves, folder):
     figure, (axes,) = figures.new_figure()
-    figures.draw_curves(axes, curves, "reward", 2, 0.95, 200)
+    figures.draw_curves(axes, curves, "reward", 2, 0.95)
     figures.mark_reported(axes, 1.27, "paper: 1.27")
     axes.legend()
-    figures.describe(figure, curves, 2, 0.95)
+    figures.describe(figure, curves, 0.95, smoothing=2)
     return axes, figures.save(figure, folder, "fig04")
 
 
@@ -55,10 +57,37 @@ def test_a_figure_holds_mean_band_labels_and_the_papers_number(curves, tmp_path)
         assert word in svg
 
 
+def test_the_band_is_students_interval(curves):
+    _, (axes,) = figures.new_figure()
+    figures.draw_curves(axes, curves, "reward", 1, 0.9)
+    _, lower, upper = interval([[1.1], [1.2], [1.3]], 0.9)
+    band = axes.collections[0].get_paths()[0].vertices
+    at_start = band[band[:, 0] == 0.0][:, 1]
+    assert at_start.min() == pytest.approx(lower[0]) and at_start.max() == pytest.approx(upper[0])
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_interval_of_few_seeds_does_not_flatten_what_was_measured(curves, seeds):
+    ours = curves[(curves["algorithm"] == "cpo_maddpg") & (curves["seed"] <= seeds)]
+    low, high = ours["reward"].min(), ours["reward"].max()
+    levels = pd.concat([ours.assign(capacity=8.0), ours.assign(capacity=9.0)])
+    for draw in (
+        lambda axes: figures.draw_curves(axes, ours, "reward", 1, 0.95),
+        lambda axes: figures.draw_levels(axes, levels[levels["episode"] == 0], "capacity", "reward", 0.95),
+    ):
+        _, (axes,) = figures.new_figure()
+        draw(axes)
+        bottom, top = axes.get_ylim()
+        assert bottom < ours.loc[ours["episode"] == 0, "reward"].min() and top - bottom < 4.0 * (high - low)
+        # A number of the paper, outside, still widens the axis.
+        figures.mark_reported(axes, 9.0, "paper")
+        assert axes.get_ylim()[1] > 9.0
+
+
 def test_groups_other_than_algorithms_are_drawn_in_the_order_of_their_names(curves):
     _, (axes,) = figures.new_figure()
     names = {"random": "the second", "none": "not there", "cpo_maddpg": "the first"}
-    figures.draw_curves(axes, curves, "reward", 1, 0.95, 200, names=names)
+    figures.draw_curves(axes, curves, "reward", 1, 0.95, names=names)
     assert [line.get_label() for line in axes.get_lines()] == ["the second", "the first"]
 
 
@@ -67,7 +96,7 @@ def test_final_measures_over_a_setting_show_means_intervals_and_every_seed(curve
     levels = pd.concat([runs.assign(capacity=8.0), runs.assign(capacity=9.0, reward=runs["reward"] + 1.0)])
     levels.loc[(levels["algorithm"] == "random") & (levels["capacity"] == 9.0), "reward"] = np.nan
     _, (axes,) = figures.new_figure()
-    figures.draw_levels(axes, levels, "capacity", "reward", 0.95, 200, label="capacity (J)")
+    figures.draw_levels(axes, levels, "capacity", "reward", 0.95, label="capacity (J)")
     means = {bar.get_label(): bar.lines[0].get_ydata() for bar in axes.containers}
     np.testing.assert_allclose(means["CPO-MADDPG"], [1.2, 2.2])
     np.testing.assert_allclose(means["Random"], [-4.8])
@@ -91,25 +120,32 @@ def test_verdicts_are_told_apart_by_letter_and_colour():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["default", "D4"]
 
 
+def test_every_measure_and_verdict_that_is_shown_has_its_label():
+    assert set(labels.MEASURES) <= set(labels.AXES)
+    assert len({mark.letter for mark in labels.VERDICTS.values()}) == len(labels.VERDICTS) == 4
+
+
 def test_the_palette_tells_algorithms_apart_without_colour():
-    assert len({str(figures.DASHES[name]) for name in figures.ORDER}) == len(figures.ORDER)
-    assert len(set(figures.PALETTE.values())) == len(figures.ORDER)
+    assert len({str(algorithm.dashes) for algorithm in ALGORITHMS.values()}) == len(ALGORITHMS) == 6
+    assert len({algorithm.color for algorithm in ALGORITHMS.values()}) == len(ALGORITHMS)
 
 
 def test_intervals_leave_out_missing_values_and_say_so():
     summary = pd.DataFrame({"devices": [20, 20, 20, 30], "sor": [0.8, 0.9, np.nan, np.nan]})
-    table = tables.intervals(summary, ["devices"], ("sor",), 0.95, 500).set_index("devices")
+    table = tables.intervals(summary, "devices", ("sor",), 0.95).set_index("devices")
     assert table.loc[20, "mean"] == pytest.approx(0.85)
+    assert table.loc[20, "upper"] - 0.85 == pytest.approx(12.7062 * 0.0707107 / np.sqrt(2.0), rel=1e-4)
     assert table.loc[20, "seeds"] == 2 and table.loc[30, "seeds"] == 0
     assert np.isnan(table.loc[30, "mean"])
 
 
 def test_table_beside_the_papers_numbers(tmp_path):
     summary = pd.DataFrame({"devices": [20, 20, 30, 30], "reward": [1.0, 1.2, 0.9, 0.9], "sor": [np.nan] * 4})
-    measured = tables.intervals(summary, ["devices"], ("reward", "sor"), 0.95, 500)
+    measured = tables.intervals(summary, "devices", ("reward", "sor"), 0.95)
     reported = pd.DataFrame({"devices": [20], "measure": ["reward"], "value": [1.27]})
     table = tables.beside_reported(measured, reported, "devices").set_index("devices")
-    assert table.loc[20, "reward"] == "1.100 [1.000, 1.200]"
+    # t(0.975, 1) = 12.7062 and s = 0.14142: half-width 12.7062 * 0.14142 / sqrt(2) = 1.271.
+    assert table.loc[20, "reward"] == "1.100 [-0.171, 2.371]"
     assert table.loc[20, "reward (paper)"] == 1.27
     assert table.loc[30, "sor"] == "n/a"
     tables.save(table.reset_index(), tmp_path, "table3", "Users")
@@ -118,10 +154,14 @@ def test_table_beside_the_papers_numbers(tmp_path):
 
 
 def test_markdown_and_latex_escape_what_they_must():
-    table = pd.DataFrame({"symbol": ["g_{n}"], "text": ["a_b | 5 %"]})
-    assert tables.to_markdown(table).splitlines()[-1] == r"| g_{n} | a_b \| 5 % |"
+    table = pd.DataFrame({"symbol": ["g_{n}"], "text_": ["a_b | 5 %"], "number": [0.25]})
+    assert tables.to_markdown(table).splitlines()[-1] == r"| g_{n} | a_b \| 5 % | 0.25 |"
     latex = tables.to_latex(table, "c", "l", mathematics=("symbol",))
-    assert r"$g_{n}$ & a\_b | 5 \% \\" in latex
+    assert latex.splitlines() == [
+        r"\begin{table}", r"\centering", r"\caption{c}", r"\label{l}", r"\begin{tabular}{lll}", r"\toprule",
+        r"symbol & text\_ & number \\", r"\midrule", r"$g_{n}$ & a\_b | 5 \% & 0.25 \\", r"\bottomrule",
+        r"\end{tabular}", r"\end{table}",
+    ]  # fmt: skip
 
 
 def test_printed_ratios_stand_beside_both_definitions():

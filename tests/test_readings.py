@@ -1,4 +1,4 @@
-"""The other readings: what is measured of each stands in the register, in words that come from the tables."""
+"""The other readings: what is measured of each, in words that come from the tables."""
 
 import pandas as pd
 
@@ -23,18 +23,21 @@ EFFECTS = pd.DataFrame(
 )
 
 
-def test_the_register_holds_what_the_tables_say(root):
+def test_the_stored_words_are_those_of_the_stored_tables(root):
     runs = root / "data" / "runs"
-    register = pd.read_csv(root / "data" / "paper" / "deviations.csv", dtype=str, keep_default_na=False)
     tables = (pd.read_csv(runs / f"{name}.csv") for name in ("reading_effects", "robustness"))
     measured = robustness.measured_effects(*tables)
-    assert {*robustness.READINGS, *robustness.FULL} <= set(measured)
-    pd.testing.assert_frame_equal(robustness.with_effects(register, measured), register)
+    pd.testing.assert_frame_equal(pd.read_csv(runs / "measured_effects.csv"), measured)
+    assert {*robustness.READINGS, *robustness.FULL} == set(measured["id"])
+    register = pd.read_csv(root / "data" / "paper" / "deviations.csv", dtype=str, keep_default_na=False)
+    assert set(measured["id"]) <= set(register["id"])
+    # What is measured stands in a table of its own: the register is written by hand.
+    assert not register["trials"].str.contains("share of the scale").any()
 
 
 def test_effects_in_words_by_hand():
     words = robustness.measured_effects(EFFECTS, VERDICTS)
-    assert words == {
+    assert words.set_index("id")["effect"].to_dict() == {
         "D4": "CPO-MADDPG at the reduced share of the scale, 3 seeds, the other reading less this one: "
         "reward +0.010 [-0.020, +0.040], SOR -0.500 (1 seed); "
         "1 of 2 headline verdicts change: claim 1 reproduced instead of unresolved",
@@ -43,9 +46,15 @@ def test_effects_in_words_by_hand():
     }
 
 
-def test_words_written_by_hand_stay_and_old_measurements_go():
-    texts = [f"by hand; {robustness.GENERATED}old", "by hand", f"{robustness.GENERATED}old"]
-    register = pd.DataFrame({"id": ["D1", "D2", "D3"], "measured_effect": texts})
-    measured = {"D1": f"{robustness.GENERATED}new"}
-    renewed = robustness.with_effects(register, measured)["measured_effect"].tolist()
-    assert renewed == [f"by hand; {robustness.GENERATED}new", "by hand", ""]
+def test_the_stage_writes_its_three_tables_and_nothing_else(root, tmp_path):
+    (tmp_path / "params.yaml").symlink_to(root / "params.yaml")
+    runs = tmp_path / "data" / "runs"
+    runs.mkdir(parents=True)
+    for folder in (root / "data" / "runs").iterdir():
+        if folder.is_dir():
+            (runs / folder.name).symlink_to(folder)
+    robustness.main(tmp_path)
+    written = {path.name for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()}
+    assert written == {"robustness.csv", "reading_effects.csv", "measured_effects.csv"}
+    for name in written:
+        assert (runs / name).read_bytes() == (root / "data" / "runs" / name).read_bytes(), name

@@ -23,14 +23,14 @@ ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = {
     "notation": ["symbol", "name", "unit", "shape", "first_equation", "code", "meaning"],
     "equations": ["equation", "title", "place", "function", "test", "notebook", "reason"],
-    "deviations": ["id", "place", "problem", "reading", "variants", "parameter", "figures", "measured_effect"],
+    "deviations": ["id", "place", "problem", "reading", "variants", "parameter", "figures", "trials"],
     "reported": ["id", "place", "algorithm", "scenario", "measure", "value", "unit", "remark"],
-    "claims": ["id", "place", "claim", "metric", "direction", "decided_by"],
+    "claims": ["id", "place", "claim", "metric", "direction", "decided_by", "evidence"],
 }
 OPTIONAL = {
     "notation": {"unit", "shape", "code"},
     "equations": {"function", "test", "reason"},
-    "deviations": {"variants", "parameter", "measured_effect"},
+    "deviations": {"variants", "parameter", "trials"},
     "reported": {"algorithm", "scenario", "remark"},
     "claims": set(),
 }

@@ -6,9 +6,11 @@ import pytest
 from mecpaper.report import page
 
 
-def test_the_readme_holds_the_page_that_the_pipeline_made(root):
-    page = (root / "figures" / "summary.md").read_text(encoding="utf-8")
-    assert f"{page.BEGIN}\n{page}{page.END}" in (root / "README.md").read_text(encoding="utf-8")
+def test_the_readme_and_the_summary_hold_the_page_of_the_stored_tables(root):
+    text = page.read_page(root)
+    assert (root / "figures" / "summary.md").read_text(encoding="utf-8") == text
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert page.insert(readme, text) == readme, "refresh README.md (see mecpaper.report.page.refresh_readme)"
 
 
 def test_the_text_goes_between_the_marks_and_nowhere_else():
@@ -16,6 +18,22 @@ def test_the_text_goes_between_the_marks_and_nowhere_else():
     assert page.insert(readme, r"new \1" + "\n") == f"before\n{page.BEGIN}\nnew \\1\n{page.END}\nafter"
     with pytest.raises(ValueError, match="once each"):
         page.insert("no marks", "x")
+
+
+def test_refreshing_changes_the_readme_alone(root, tmp_path):
+    for name in ("data", "params.yaml"):
+        (tmp_path / name).symlink_to(root / name)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter", encoding="utf-8")
+    page.refresh_readme(tmp_path)
+    assert readme.read_text(encoding="utf-8") == f"before\n{page.BEGIN}\n{page.read_page(root)}{page.END}\nafter"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "data", "params.yaml"]
+
+
+def test_the_number_of_users_is_that_of_the_configuration(root):
+    names = ("summary", "planner", "verdicts", "robustness")
+    tables = {name: pd.read_csv(root / "data" / "runs" / f"{name}.csv") for name in names}
+    assert ", 7 users, energy limit" in page.page(**tables, devices=7)
 
 
 def test_the_table_of_all_algorithms_by_hand():

@@ -111,7 +111,7 @@ folder = Path(sys.argv[1])
 config = parse(Config, json.loads((folder / "config.json").read_text()))
 assert train_cells(config, "cpo_maddpg", ["default"], folder, "cpu") == ["default"]
 figure, (axes,) = figures.new_figure()
-figures.draw_curves(axes, results.read_tables(folder, "curves"), "reward", 1, 0.95, 100)
+figures.draw_curves(axes, results.read_tables(folder, "curves"), "reward", 1, 0.95)
 figures.save(figure, folder / "figures", "curve")
 """
 

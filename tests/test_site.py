@@ -188,7 +188,7 @@ def test_verdicts_appear_with_their_effect_and_where_they_are_shown(root):
     assert f"{chip}1 contradicted</span>" in landing and f"{chip}contradicted</span>" in landing
     assert r"0.123 \[-1, none\]" in landing
     assert "Reward above lmaddpg: no" in claims and "5 seeds" in claims
-    assert "(#nb-20-overall-comparison-figure-4)" in claims and "(#code-mecpaper-claims-highest-reward)" in claims
+    assert "(#nb-20-overall-comparison-figure-4)" in claims and "(#code-mecpaper-claims-rules-claim-2)" in claims
     edition.verdicts = {}
     assert "not decided yet" in edition.index()
 

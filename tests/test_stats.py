@@ -1,78 +1,66 @@
-"""Intervals over seeds and running means."""
+"""Student's interval over seeds, running means, convergence, and what is read off curves and levels."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from scipy.stats import bootstrap
+from scipy import stats
 
-from mecpaper.report.statistics import bootstrap_interval, convergence, running_mean, t_interval
+from mecpaper.report.statistics import best_plan, convergence, interval, part_of, running_mean, slope
 
 
-def test_one_seed_is_its_own_interval():
-    for part in bootstrap_interval([[1.5, -2.0]]):
-        assert part.tolist() == [1.5, -2.0]
+def test_students_interval_by_hand():
+    # Mean 3, s = 1.5811, t(0.975, 4) = 2.7764: half-width 2.7764 * 1.5811 / sqrt(5) = 1.9632.
+    assert interval([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx((3.0, 1.0368, 4.9632), abs=1e-4)
+    # Two seeds: s = 7.0711, t(0.975, 1) = 12.7062, half-width 12.7062 * 7.0711 / sqrt(2) = 63.531.
+    assert interval([0.0, 10.0]) == pytest.approx((5.0, -58.531, 68.531), abs=1e-3)
+
+
+def test_one_seed_has_no_bound_and_none_has_no_value():
+    assert interval([2.0]) == (2.0, -np.inf, np.inf)
+    assert [part.tolist() for part in interval([[1.5, -2.0]])] == [[1.5, -2.0], [-np.inf] * 2, [np.inf] * 2]
+    assert all(np.isnan(value) for samples in ([np.nan], []) for value in interval(samples))
 
 
 def test_equal_seeds_have_no_width():
-    for part in bootstrap_interval([3.0, 3.0, 3.0]):
-        assert part == pytest.approx(3.0)
+    assert interval([3.0, 3.0, 3.0]) == (3.0, 3.0, 3.0)
+    assert interval([1.0, np.nan, 1.0, 1.0]) == (1.0, 1.0, 1.0)
 
 
-def test_of_two_seeds_the_ends_are_the_seeds():
-    # Both the lower and the upper value alone are drawn in a quarter of the resamples.
-    mean, lower, upper = bootstrap_interval([0.0, 10.0])
-    assert (mean, lower, upper) == (5.0, 0.0, 10.0)
-    # Half of the resamples hold one of each, so an interval of 40 percent is the mean.
-    assert bootstrap_interval([0.0, 10.0], confidence=0.4) == (5.0, 5.0, 5.0)
+def test_it_agrees_with_scipy_column_by_column():
+    samples = np.random.default_rng(1).normal(2.0, 3.0, (6, 4))
+    whole = np.array(interval(samples, 0.9))
+    for column in range(4):
+        values = samples[:, column]
+        theirs = stats.t.interval(0.9, 5, loc=values.mean(), scale=stats.sem(values))
+        np.testing.assert_allclose(whole[:, column], [values.mean(), *theirs])
+        np.testing.assert_allclose(whole[:, column], interval(values, 0.9))
 
 
-def test_it_agrees_with_scipy():
-    samples = np.random.default_rng(1).normal(2.0, 3.0, 30)
-    _, lower, upper = bootstrap_interval(samples, 0.9, resamples=20_000)
-    theirs = bootstrap((samples,), np.mean, confidence_level=0.9, n_resamples=20_000, method="percentile", rng=2)
-    ours = np.array([lower, upper])
-    np.testing.assert_allclose(ours, list(theirs.confidence_interval), atol=0.03)
-
-
-def test_it_covers_the_true_mean_about_as_often_as_it_says():
-    rng = np.random.default_rng(3)
-    hits = 0
-    for trial in range(400):
-        _, lower, upper = bootstrap_interval(rng.normal(0.0, 1.0, 40), 0.9, resamples=400, seed=trial)
-        hits += lower <= 0.0 <= upper
-    # 0.9 less the small-sample bias of the percentile bootstrap; four standard errors are 0.06.
-    assert 0.83 < hits / 400 < 0.95
+def test_it_covers_the_true_mean_as_often_as_it_says_with_few_seeds():
+    draws = np.random.default_rng(3).normal(size=(5, 4000))
+    for confidence in (0.8, 0.95):
+        _, lower, upper = interval(draws, confidence)
+        # Four standard errors of the simulation.
+        error = np.sqrt(confidence * (1.0 - confidence) / 4000)
+        assert np.mean((lower <= 0.0) & (upper >= 0.0)) == pytest.approx(confidence, abs=4.0 * error)
 
 
 def test_a_wider_confidence_contains_a_narrower_one():
     samples = np.random.default_rng(4).normal(size=(6, 5))
-    mean, low, high = bootstrap_interval(samples, 0.8)
-    _, lowest, highest = bootstrap_interval(samples, 0.99)
-    assert (lowest <= low).all() and (low <= mean).all() and (mean <= high).all() and (high <= highest).all()
+    mean, low, high = interval(samples, 0.8)
+    _, lowest, highest = interval(samples, 0.99)
+    assert (lowest < low).all() and (low < mean).all() and (mean < high).all() and (high < highest).all()
 
 
-def test_every_column_is_resampled_with_the_same_seeds_and_repeatably():
-    samples = np.random.default_rng(5).normal(size=(5, 3))
-    whole = bootstrap_interval(samples, seed=9)
-    for column in range(3):
-        alone = bootstrap_interval(samples[:, column], seed=9)
-        np.testing.assert_allclose([part[column] for part in whole], alone, rtol=1e-12)
-    np.testing.assert_array_equal(whole, bootstrap_interval(samples, seed=9))
-    assert not np.array_equal(whole[1], bootstrap_interval(samples, seed=10)[1])
-    # A sum of columns is resampled as the columns are.
-    shifted = bootstrap_interval(samples + 7.0, seed=9)
-    np.testing.assert_allclose(shifted, np.array(whole) + 7.0)
-
-
-@pytest.mark.parametrize("samples", [[], 3.0])
-def test_no_seed_is_refused(samples):
-    with pytest.raises(ValueError, match="at least one seed"):
-        bootstrap_interval(samples)
+def test_what_is_no_sample_is_refused():
+    with pytest.raises(ValueError, match="an array"):
+        interval(3.0)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, -0.5, 95.0])
 def test_a_confidence_outside_its_range_is_refused(confidence):
     with pytest.raises(ValueError, match=f"confidence = {confidence}: between 0 and 1"):
-        bootstrap_interval([1.0, 2.0], confidence)
+        interval([1.0, 2.0], confidence)
 
 
 def test_running_mean_by_hand():
@@ -92,26 +80,12 @@ def test_a_width_below_one_is_refused():
 
 
 def test_missing_values_are_left_out():
-    mean, lower, upper = bootstrap_interval([[1.0, 1.0, np.nan], [5.0, np.nan, np.nan]])
+    mean, lower, upper = interval([[1.0, 1.0, np.nan], [5.0, np.nan, np.nan]])
     np.testing.assert_array_equal(mean, [3.0, 1.0, np.nan])
-    np.testing.assert_array_equal(lower, [1.0, 1.0, np.nan])
-    np.testing.assert_array_equal(upper, [5.0, 1.0, np.nan])
+    half = 12.706205 * np.sqrt(8.0) / np.sqrt(2.0)
+    np.testing.assert_allclose(lower, [3.0 - half, -np.inf, np.nan])
+    np.testing.assert_allclose(upper, [3.0 + half, np.inf, np.nan])
     np.testing.assert_array_equal(running_mean([np.nan, 2.0, np.nan, np.nan, 4.0], 2), [np.nan, 2.0, 2.0, np.nan, 4.0])
-
-
-def test_students_interval_by_hand_and_its_coverage():
-    # Mean 3, s = 1.5811, t(0.975, 4) = 2.7764: half-width 2.7764 * 1.5811 / sqrt(5) = 1.9632.
-    assert t_interval([1.0, 2.0, 3.0, 4.0, 5.0]) == pytest.approx((3.0, 1.0368, 4.9632), abs=1e-4)
-    assert t_interval([1.0, np.nan, 1.0, 1.0]) == (1.0, 1.0, 1.0)
-    assert t_interval([2.0]) == (2.0, -np.inf, np.inf)
-    assert all(np.isnan(value) for value in t_interval([np.nan]))
-    draws = np.random.default_rng(3).normal(size=(2000, 5))
-    covered = {
-        rule: np.mean([low <= 0.0 <= high for _, low, high in (interval(row) for row in draws)])
-        for rule, interval in (("t", t_interval), ("bootstrap", lambda row: bootstrap_interval(row, resamples=200)))
-    }
-    assert covered["t"] == pytest.approx(0.95, abs=0.015)
-    assert covered["bootstrap"] < 0.9
 
 
 def test_convergence_is_the_first_episode_from_which_the_running_mean_stays_near_the_end():
@@ -124,3 +98,29 @@ def test_convergence_is_the_first_episode_from_which_the_running_mean_stays_near
     late_dip = np.where(episodes == 70, 0.0, 1.0)
     assert convergence(episodes, late_dip, window=20.0) == 90.0
     assert np.isnan(convergence(episodes, np.where(episodes == 20, np.nan, 1.0)))
+
+
+def test_the_early_and_the_late_part_of_a_curve_are_a_fifth_each():
+    curve = pd.DataFrame([np.arange(0, 101, 10)], columns=np.arange(0, 101, 10))
+    assert part_of(curve, "early").columns.tolist() == [0, 10, 20]
+    assert part_of(curve, "late").columns.tolist() == [80, 90, 100]
+
+
+def test_the_slope_is_that_of_least_squares_and_of_seeds_without_a_gap():
+    levels = pd.DataFrame({8: [1.0, 0.0, 5.0], 9: [3.0, 0.0, np.nan], 11: [4.0, 3.0, 1.0]}, index=[1, 2, 3])
+    found = slope(levels)
+    assert found.index.tolist() == [1, 2]
+    for seed in (1, 2):
+        assert found[seed] == pytest.approx(np.polyfit([8, 9, 11], levels.loc[seed], 1)[0])
+
+
+def test_the_yardstick_is_the_best_plan_of_its_kind():
+    planner = pd.DataFrame(
+        {
+            "policy": ["stationary", "stationary", "stationary", "always-local"],
+            "constrained": [True, True, False, True],
+            "reward": [1.1, 1.2, 1.5, 1.3],
+        }
+    )
+    assert best_plan(planner) == 1.2 and best_plan(planner, constrained=False) == 1.5
+    assert best_plan(planner, "always-local") == 1.3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,7 +117,7 @@ class Edition:
 
     def evidence(self, claim: str) -> str:
         """A link to the notebook's section that shows a claim."""
-        name, _, anchor = claims.evidence(int(claim)).partition("#")
+        name, _, anchor = next(row["evidence"] for row in self.claims if row["id"] == claim).partition("#")
         stem = name.removesuffix(".ipynb")
         notebook = self.notebooks.get(stem)
         label = notebook.heading_label(anchor) if notebook else None
@@ -408,7 +407,13 @@ class Edition:
             "Where the paper's text is open, wrong or silent: what is done here, and what else it could mean.",
             "",
         ]
+        path = self.root / "data" / "runs" / "measured_effects.csv"
+        measured: dict[str, str] = {}
+        if path.exists():
+            with open(path, newline="", encoding="utf-8") as file:
+                measured = {row["id"]: row["effect"] for row in csv.DictReader(file)}
         for row in self.deviations:
+            effects = [text for text in (row["trials"], measured.get(row["id"], "")) if text]
             lines += [f"({row['id'].lower()})=", f"## {row['id']}", "", f"{sentence(row['problem'])}.", ""]
             facts = {
                 "Place": self.equation_places(row["place"]),
@@ -416,7 +421,7 @@ class Edition:
                 "Other readings": sentence(row["variants"]),
                 "Parameter": ", ".join(f"`{name}`" for name in several(row["parameter"])),
                 "Touches": sentence(row["figures"]),
-                "Measured effect": sentence(row["measured_effect"]),
+                "Measured effect": sentence("; ".join(effects)),
             }
             lines += [*(f"- **{name}** {text}" for name, text in facts.items() if text), ""]
             lines += self.reading_effects(row["id"])
@@ -521,5 +526,5 @@ def _symbol(text: str) -> str:
 
 
 def _deciding() -> dict[int, str]:
-    """Claim -> dotted name of the function that compares runs for it."""
-    return {number: f"{f.__module__}.{inspect.unwrap(f).__name__}" for number, f in claims.CLAIMS.items()}
+    """Claim -> dotted name of its rule."""
+    return {number: f"mecpaper.claims.rules.claim_{number}" for number in claims.CLAIMS}

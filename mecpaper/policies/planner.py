@@ -22,7 +22,7 @@ from mecpaper.config import GameConfig
 from mecpaper.env.game import Game
 from mecpaper.env.measures import Measures, Policy, evaluate
 from mecpaper.env.streams import Stream, generators
-from mecpaper.report.statistics import bootstrap_interval
+from mecpaper.report.statistics import interval
 
 if TYPE_CHECKING:
     import cma
@@ -197,7 +197,7 @@ def planner_table(
         seed, episodes: of the evaluation, split into `GROUPS` groups; the searches use their own episodes.
     Returns:
         one row per search: game (its label), policy, constrained, restart, planned_reward (on the planning
-        episodes), reward with a 95 % bootstrap interval over the groups, energy likewise, and other measures.
+        episodes), reward with Student's 95 % interval over the groups, energy likewise, and other measures.
     """
     configs = [config for config in games.values() for _ in range(restarts)]
     seeds = list(range(restarts)) * len(games)
@@ -214,7 +214,7 @@ def planner_table(
             table = pd.DataFrame(head).assign(planned_reward=[reward for _, reward in found])
             for key in _KEPT:
                 samples = measured[key].to_numpy().reshape(GROUPS, len(configs))
-                table[key], lower, upper = bootstrap_interval(samples)
+                table[key], lower, upper = interval(samples)
                 if key in ("reward", "energy"):
                     table[f"{key}_lower"], table[f"{key}_upper"] = lower, upper
             tables.append(table)

@@ -1,70 +1,26 @@
-"""Tidy data in, figure out: no torch, no reading of files. `save` writes SVG, PDF and PNG, the same bytes each time."""
+"""Draw figures: tidy data in, figure out. `save` writes SVG, PDF and PNG, the same bytes each time."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike, NDArray
 
-from mecpaper.report.statistics import bootstrap_interval, running_mean
+from mecpaper.config.registry import ALGORITHMS
+from mecpaper.report.labels import AXES, VERDICTS
+from mecpaper.report.labels import NAMES as NAMES
+from mecpaper.report.labels import ORDER as ORDER
+from mecpaper.report.statistics import interval, running_mean
 from mecpaper.store.results import write_atomically
-
-ORDER = ("cpo_maddpg", "lmaddpg", "maddpg", "matd3", "mappo", "random")
-NAMES = {
-    "cpo_maddpg": "CPO-MADDPG",
-    "lmaddpg": "LMADDPG",
-    "maddpg": "MADDPG",
-    "matd3": "MATD3",
-    "mappo": "MAPPO",
-    "random": "Random",
-}
-PALETTE = dict(zip(ORDER, sns.color_palette("colorblind", len(ORDER)), strict=True))
-DASHES = dict(zip(ORDER, ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1))), strict=True))
-"""Colour-blind palette and a line style each, so that colour is never the only difference."""
-
-SCENARIOS = {
-    "default": "default",
-    "harvest_05": "harvest 0.05",
-    "harvest_15": "harvest 0.15",
-    "battery_10": "dynamic multiplier",
-    "battery_10+multiplier_half": "multiplier held at 0.5",
-    "critics_separate": "separate critics",
-    "critic_multi_output": "multi-output critic",
-    "critic_linear_heads": "linear heads",
-    "replay_reward": "priority by reward error",
-    "replay_uniform": "uniform replay",
-    "cost_discount_none": r"$\gamma_c = 0$",
-    "cost_discount_same": r"$\gamma_c = \gamma_r$",
-}
-"""Scenario -> its name in a legend."""
-
-VERDICT_LETTERS = {"reproduced": "R", "contradicted": "C", "unresolved": "U", "untestable": "-"}
-VERDICT_COLORS = {
-    "reproduced": "#0173b2",
-    "contradicted": "#de8f05",
-    "unresolved": "#d5d5d5",
-    "untestable": "#ffffff",
-}
-
-MEASURES = {
-    "reward": "reward per device and slot, $R_n(t)$",
-    "ecpr_f": "ECPR-f: device-slots with $E > C_{limit}$",
-    "ecpr_m": "ECPR-m: energy above $C_{limit}$ / all energy",
-    "sor": "safe offload rate (executed / requested)",
-    "offload_share": "share of chunks offloaded",
-    "energy": "energy per device and slot (J)",
-    "multiplier": r"Lagrange multiplier $\lambda$",
-    "latency": "latency per chunk (s)",
-    "accuracy": "parsing accuracy per chunk, Eq. 16",
-}
 
 STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -81,11 +37,35 @@ STYLE: dict[Any, Any] = {
 
 
 def new_figure(width: float = 6.0, height: float = 3.6, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """An empty figure in the project's style, not known to pyplot, and its axes."""
+    """Make an empty figure in the project's style, not known to pyplot, and its axes; sizes in inches."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(1, columns, squeeze=False)[0]
     return figure, list(axes)
+
+
+def _scale(axes: Axes, before: NDArray, x: ArrayLike, seeds: ArrayLike, ends: Iterable[ArrayLike]) -> None:
+    """Let an axis make room for the seeds' values, and for an interval as far as it is no wider than these.
+
+    With two seeds Student's interval is 13 standard errors wide on either side; an axis that showed all of it would
+    flatten what was measured.
+
+    Args:
+        axes: where seeds and interval were drawn.
+        before: data limits from before that.
+        x: places of the points.
+        seeds: values of the seeds.
+        ends: lower and upper ends of the interval.
+    """
+    known = np.asarray(seeds, dtype=float)[np.isfinite(seeds)]
+    axes.dataLim.set_points(before)
+    if not known.size:
+        return
+    room = np.ptp(known)
+    shown = np.concatenate([np.asarray(end, dtype=float)[np.isfinite(end)] for end in ends])
+    shown = np.clip(shown, known.min() - room, known.max() + room)
+    values = np.concatenate([known, shown])
+    axes.update_datalim([(np.min(x), values.min()), (np.max(x), values.max())])
 
 
 def draw_curves(
@@ -94,38 +74,40 @@ def draw_curves(
     measure: str,
     smoothing: int,
     confidence: float,
-    resamples: int,
     names: dict[str, str] = NAMES,
     by: str = "algorithm",
 ) -> None:
-    """Learning curves: for each algorithm, or other group, the mean over seeds with its bootstrap band.
+    """Draw learning curves: for each algorithm, or other group, the mean over seeds with Student's interval as a band.
 
     Args:
         axes: where to draw.
         curves: columns `by`, seed, episode and the measure; one row per point and seed.
         measure: which column.
         smoothing: points in the running mean of each seed's curve.
-        confidence, resamples: of the band (see `mecpaper.report.statistics`).
+        confidence: of the band.
         names: value of `by` -> its name in the legend; drawn in this order.
         by: column that tells the groups apart.
     """
-    styles = zip(PALETTE.values(), DASHES.values(), strict=True)
-    for (group, name), (color, dashes) in zip(names.items(), styles, strict=False):
+    for (group, name), style in zip(names.items(), ALGORITHMS.values(), strict=False):
         if group not in set(curves[by]):
             continue
         table = curves[curves[by] == group].pivot(index="seed", columns="episode", values=measure)
-        smooth = running_mean(table.to_numpy(), smoothing)
-        mean, lower, upper = bootstrap_interval(smooth, confidence, resamples)
-        episodes = table.columns.to_numpy()
-        axes.plot(episodes, mean, color=color, linestyle=dashes, label=name)
-        axes.fill_between(episodes, lower, upper, color=color, alpha=0.2, linewidth=0)
+        smooth, episodes, before = (
+            running_mean(table, smoothing),
+            table.columns.to_numpy(),
+            axes.dataLim.frozen().get_points(),
+        )
+        mean, lower, upper = interval(smooth, confidence)
+        axes.plot(episodes, mean, color=style.color, linestyle=style.dashes, label=name)
+        axes.fill_between(episodes, lower, upper, color=style.color, alpha=0.2, linewidth=0)
+        _scale(axes, before, episodes, smooth, (lower, upper))
     axes.set_xlabel("training episode")
-    axes.set_ylabel(MEASURES[measure])
+    axes.set_ylabel(AXES[measure])
     axes.margins(x=0.01)
 
 
 def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
-    """One thin line per seed, unsmoothed: what a mean would hide.
+    """Draw one thin line per seed, unsmoothed: what a mean would hide.
 
     Args:
         axes: where to draw.
@@ -135,46 +117,44 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
     for seed, run in curves.groupby("seed"):
         axes.plot(run["episode"], run[measure], linewidth=0.9, label=f"seed {seed}")
     axes.set_xlabel("training episode")
-    axes.set_ylabel(MEASURES[measure].split(",")[0])
+    axes.set_ylabel(AXES[measure].split(",")[0])
     axes.legend(fontsize=7)
 
 
-def draw_levels(
-    axes: Axes, summary: pd.DataFrame, x: str, measure: str, confidence: float, resamples: int, label: str = ""
-) -> None:
-    """Final measures over a setting: for each algorithm the mean with its bootstrap interval, and every seed as a dot.
+def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confidence: float, label: str = "") -> None:
+    """Draw final measures over a setting: for each algorithm the mean with its interval, and every seed as a dot.
 
     Args:
         axes: where to draw.
         summary: columns algorithm, seed, `x` and the measure; one row per run.
         x: column of the setting, numbers.
         measure: which column.
-        confidence, resamples: of the interval (see `mecpaper.report.statistics`).
+        confidence: of Student's interval.
         label: of the horizontal axis.
     """
     levels = np.sort(summary[x].unique())
     step = float(np.diff(levels).min()) if len(levels) > 1 else 1.0
-    present = [name for name in ORDER if name in set(summary["algorithm"])]
+    present = [algorithm for key, algorithm in ALGORITHMS.items() if key in set(summary["algorithm"])]
     for place, algorithm in enumerate(present):
         shift = 0.09 * step * (place - (len(present) - 1) / 2.0)
-        runs = summary[summary["algorithm"] == algorithm].dropna(subset=[measure])
-        points = []
-        for level, group in runs.groupby(x):
-            mean, lower, upper = bootstrap_interval(group[measure].to_numpy(), confidence, resamples)
-            points.append((level + shift, mean, mean - lower, upper - mean))
-        color = PALETTE[algorithm]
+        runs = summary[summary["algorithm"] == algorithm.key].dropna(subset=[measure])
+        if runs.empty:
+            continue
+        color, before = algorithm.color, axes.dataLim.frozen().get_points()
         axes.plot(runs[x] + shift, runs[measure], ".", color=color, markersize=3, alpha=0.5)
-        if points:
-            at, mean, below, above = np.array(points, dtype=float).T
-            style: dict[str, Any] = {"color": color, "linestyle": DASHES[algorithm], "linewidth": 1.2, "capsize": 2}
-            axes.errorbar(at, mean, [below, above], marker="o", markersize=3.5, label=NAMES[algorithm], **style)
+        points = [(level + shift, *interval(group[measure], confidence)) for level, group in runs.groupby(x)]
+        at, mean, lower, upper = np.array(points, dtype=float).T
+        reach = np.where(np.isfinite(upper), upper - mean, np.nan)
+        style: dict[str, Any] = {"color": color, "linestyle": algorithm.dashes, "linewidth": 1.2, "capsize": 2}
+        axes.errorbar(at, mean, reach, marker="o", markersize=3.5, label=algorithm.label, **style)
+        _scale(axes, before, runs[x] + shift, runs[measure], (lower, upper))
     axes.set_xticks(levels)
     axes.set_xlabel(label or x)
-    axes.set_ylabel(MEASURES[measure])
+    axes.set_ylabel(AXES[measure])
 
 
 def draw_verdicts(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> None:
-    """Verdicts as a grid of coloured cells, each with its letter, so that colour is never the only difference.
+    """Draw verdicts as a grid of coloured squares, each with its letter.
 
     Args:
         axes: where to draw.
@@ -183,11 +163,11 @@ def draw_verdicts(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> N
     """
     below, across = list(dict.fromkeys(table[rows])), list(dict.fromkeys(table[columns]))
     for entry in table.to_dict("records"):
-        x, y = across.index(entry[columns]), below.index(entry[rows])
-        color = VERDICT_COLORS[entry["verdict"]]
-        axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=color, edgecolor="0.6", linewidth=0.5))
-        ink = "white" if entry["verdict"] == "reproduced" else "0.15"
-        axes.text(x, y, VERDICT_LETTERS[entry["verdict"]], ha="center", va="center", fontsize=8, color=ink)
+        x, y, mark = across.index(entry[columns]), below.index(entry[rows]), VERDICTS[entry["verdict"]]
+        axes.add_patch(
+            Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=mark.color, edgecolor="0.6", linewidth=0.5)
+        )
+        axes.text(x, y, mark.letter, ha="center", va="center", fontsize=8, color=mark.ink)
     axes.set_xlim(-0.6, len(across) - 0.4)
     axes.set_ylim(len(below) - 0.4, -0.6)
     axes.set_xticks(range(len(across)), [str(name) for name in across])
@@ -195,49 +175,47 @@ def draw_verdicts(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> N
     axes.grid(False)
     axes.tick_params(length=0)
     handles = [
-        Rectangle((0, 0), 1, 1, facecolor=color, edgecolor="0.6", label=f"{VERDICT_LETTERS[name]}  {name}")
-        for name, color in VERDICT_COLORS.items()
+        Rectangle((0, 0), 1, 1, facecolor=mark.color, edgecolor="0.6", label=f"{mark.letter}  {name}")
+        for name, mark in VERDICTS.items()
         if name in set(table["verdict"])
     ]
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, fontsize=7)
 
 
 def legend(figure: Figure, axes: Axes) -> None:
-    """The lines' names in a row above all axes, where they cover no data."""
+    """Put the lines' names in a row above all axes, where they cover no data."""
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=7)
 
 
 def mark_reported(axes: Axes, value: float, text: str) -> None:
-    """A number the paper prints, as a thin line with its place."""
+    """Draw a number that the paper prints as a thin line with its place."""
     axes.axhline(value, color="0.35", linewidth=0.8, linestyle=(0, (6, 3)))
     axes.annotate(
         text, (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6.5, color="0.3"
     )
 
 
-def describe_levels(figure: Figure, summary: pd.DataFrame, confidence: float) -> None:
-    """Say under a figure of final measures what it was made from: scale, seeds, interval."""
-    seeds = summary.groupby(["algorithm", "scenario"])["seed"].nunique()
-    count = str(seeds.min()) if seeds.min() == seeds.max() else f"{seeds.min()}-{seeds.max()}"
-    figure.supxlabel(
-        f"scale {summary['scale'].iloc[0]}, {count} seeds (dots), noise-free evaluation of the final policies.\n"
-        f"Mean over seeds with its {confidence:.0%} bootstrap interval.",
-        fontsize=6.5,
-        color="0.35",
-    )
+def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: int = 0) -> None:
+    """Write under a figure what it shows: scale, seeds, interval, and for curves their smoothing.
 
-
-def describe(figure: Figure, curves: pd.DataFrame, smoothing: int, confidence: float) -> None:
-    """Say under the figure what it was made from: scale, seeds, band, smoothing."""
-    scale, seeds = curves["scale"].iloc[0], curves.groupby(["algorithm", "scenario"])["seed"].nunique()
+    Args:
+        figure: where to write.
+        runs: what was drawn, curves or final measures; columns algorithm, scenario, seed and scale.
+        confidence: of the interval.
+        smoothing: points in the running mean of a curve; 0 for final measures.
+    """
+    seeds = runs.groupby(["algorithm", "scenario"])["seed"].nunique()
     count = str(seeds.min()) if seeds.min() == seeds.max() else f"{seeds.min()}-{seeds.max()}"
-    step = int(np.diff(np.sort(curves["episode"].unique())).min()) if curves["episode"].nunique() > 1 else 0
-    figure.supxlabel(
-        f"scale {scale}, {count} seeds, noise-free evaluation every {step} episodes.\n"
-        f"Line: mean over seeds of running means of {smoothing} points; band: {confidence:.0%} bootstrap over seeds.",
-        fontsize=6.5,
-        color="0.35",
-    )
+    if smoothing:
+        step = int(np.diff(np.sort(runs["episode"].unique())).min()) if runs["episode"].nunique() > 1 else 0
+        what = (
+            f"{count} seeds, noise-free evaluation every {step} episodes.\nLine: mean over seeds of running means of "
+        )
+        what += f"{smoothing} points; band: its {confidence:.0%} interval (Student's)."
+    else:
+        what = f"{count} seeds (dots), noise-free evaluation of the final policies.\n"
+        what += f"Mean over seeds with its {confidence:.0%} interval (Student's)."
+    figure.supxlabel(f"scale {runs['scale'].iloc[0]}, {what}", fontsize=6.5, color="0.35")
 
 
 def save(figure: Figure, folder: Path, name: str) -> dict[str, Path]:

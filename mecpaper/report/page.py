@@ -1,6 +1,6 @@
-"""The results in one page: figures/summary.md, and the same text between two marks in README.md.
+"""Write the results in one page: figures/summary.md (`python -m mecpaper.report.page`). No number in it is typed.
 
-`python -m mecpaper.report.page` writes both. No number of that text is typed.
+README.md holds the same text between two marks; a test compares them, and `refresh_readme` renews it.
 """
 
 from __future__ import annotations
@@ -11,59 +11,47 @@ from pathlib import Path
 import pandas as pd
 
 from mecpaper import config
-from mecpaper.report.figures import NAMES, ORDER
-from mecpaper.report.statistics import t_interval
+from mecpaper.report.labels import MEASURES, NAMES
+from mecpaper.report.statistics import best_plan, interval
 from mecpaper.report.tables import to_markdown
 from mecpaper.store import results
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-
-MEASURES = {
-    "reward": "reward",
-    "energy": "energy, J",
-    "ecpr_f": "ECPR-f",
-    "ecpr_m": "ECPR-m",
-    "sor": "SOR",
-    "offload_share": "offloaded",
-}
-
 
 EARLIER = "conservative_start"
 """Scenario with the learning numbers before the present ones were found (D34, D40)."""
 
 
 def overall(summary: pd.DataFrame, planner: pd.DataFrame, scenario: str = "default") -> pd.DataFrame:
-    """Algorithms in a scenario of the default game: mean, half-width of Student's 95 % interval, percent of planner.
+    """Compare algorithms in a scenario of the default game.
 
     Args:
         summary: a row per run.
         planner: data/runs/planner.csv; the yardstick is its best stationary policy that keeps the limit.
         scenario: whose runs.
+    Returns:
+        a row per algorithm: mean and half-width of Student's 95 % interval of each measure, percent of the planner.
     """
-    feasible = planner[planner["constrained"] & (planner["policy"] == "stationary")]["reward"].max()
-    default = summary[summary["scenario"] == scenario]
+    chosen = summary[summary["scenario"] == scenario]
     rows = []
-    for name in (a for a in ORDER if a in set(default["algorithm"])):
-        runs = default[default["algorithm"] == name]
+    for name in (key for key in NAMES if key in set(chosen["algorithm"])):
+        runs = chosen[chosen["algorithm"] == name]
         row: dict[str, object] = {"algorithm": NAMES[name]}
         for measure, title in MEASURES.items():
-            mean, lower, _ = t_interval(runs[measure])
+            mean, lower, _ = interval(runs[measure])
             row[title] = "none" if pd.isna(mean) else f"{mean:.3f} ± {mean - lower:.3f}"
-        row["of the planner"] = f"{100 * runs['reward'].mean() / feasible:.0f} %"
+        row["of the planner"] = f"{100 * runs['reward'].mean() / best_plan(planner):.0f} %"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def page(summary: pd.DataFrame, planner: pd.DataFrame, verdicts: pd.DataFrame, robustness: pd.DataFrame) -> str:
-    """The whole text, Markdown."""
+def page(
+    summary: pd.DataFrame, planner: pd.DataFrame, verdicts: pd.DataFrame, robustness: pd.DataFrame, devices: int
+) -> str:
+    """Compose the page, in Markdown, from tables of data/runs and the number of devices of the default game."""
     default = summary[summary["scenario"] == "default"]
-    learned = default[default["updates"] > 0]
-    limit = default["cost_limit"].iloc[0]
-    counts = verdicts["verdict"].value_counts()
-    tally = ", ".join(f"{counts[name]} {name}" for name in counts.index)
-    again = robustness.merge(robustness[robustness["reading"] == "default"], on="claim", suffixes=("", "_default"))
-    again = again[(again["reading"] != "default") & (again["verdict"] != "untestable")]
-    changed = again[again["verdict"] != again["verdict_default"]]
+    updates = default.loc[default["updates"] > 0, "updates"]
+    tally = ", ".join(f"{count} {name}" for name, count in verdicts["verdict"].value_counts().items())
     shown = verdicts.assign(
         effect=[
             "no runs" if pd.isna(row.effect) else f"{row.effect:.3g} [{row.lower:.3g}, {row.upper:.3g}]"
@@ -71,45 +59,48 @@ def page(summary: pd.DataFrame, planner: pd.DataFrame, verdicts: pd.DataFrame, r
         ],
         claim=[f"[{row.claim}](notebooks/{row.evidence})" for row in verdicts.itertuples()],
     )
-    lines = [
+    taken = robustness[robustness["reading"] == "default"].set_index("claim")["verdict"]
+    again = robustness[(robustness["reading"] != "default") & (robustness["verdict"] != "untestable")]
+    changed = (again["verdict"] != again["claim"].map(taken)).sum()
+    blocks = [
         f"Scale `{default['scale'].iloc[0]}`: {default['seed'].nunique()} seeds, {default['episodes'].max()} episodes, "
-        f"{learned['updates'].min()} to {learned['updates'].max()} updates; final policies without noise, 20 users, "
-        f"energy limit {limit:g} J per device and slot. Mean ± half of Student's 95 % interval over seeds.",
-        "",
+        f"{updates.min()} to {updates.max()} updates; final policies without noise, {devices} users, "
+        f"energy limit {default['cost_limit'].iloc[0]:g} J per device and slot. Mean ± half of Student's 95 % interval "
+        "over seeds.",
         to_markdown(overall(summary, planner)),
-        "",
         "The planner searches the simulator itself for the best policy that is the same in every slot and keeps the "
         "limit.",
-        "",
-        *(
-            [
-                "The same from a more conservative first policy, and with a penalty on saturated actions that does not "
-                "fall in the second half of the training (D34, D40, notebook 20):",
-                "",
-                to_markdown(overall(summary, planner, EARLIER)),
-                "",
-            ]
-            if EARLIER in set(summary["scenario"])
-            else []
-        ),
+    ]
+    if EARLIER in set(summary["scenario"]):
+        blocks += [
+            "The same from a more conservative first policy, and with a penalty on saturated actions that does not "
+            "fall in the second half of the training (D34, D40, notebook 20):",
+            to_markdown(overall(summary, planner, EARLIER)),
+        ]
+    blocks += [
         f"Of the paper's {len(verdicts)} checkable claims: {tally}. Effect and interval are those of the comparison "
         "that decided (notebook 50); positive is in the paper's favour.",
-        "",
         to_markdown(shown[["id", "place", "claim", "verdict", "effect"]]),
-        "",
-        f"Under {again['reading'].nunique()} other readings of the text, {len(changed)} of {len(again)} verdicts on "
+        f"Under {again['reading'].nunique()} other readings of the text, {changed} of {len(again)} verdicts on "
         "the headline claims change (notebook 51)."
         if len(again)
         else "The headline claims have not been decided again under other readings of the text at this scale.",
-        "",
     ]
-    return "\n".join(lines)
+    return "\n\n".join(blocks) + "\n"
+
+
+def read_page(root: Path) -> str:
+    """Compose the page from the tables and the configuration in the project's folder."""
+    names = ("summary", "planner", "verdicts", "robustness")
+    tables = {name: pd.read_csv(root / "data" / "runs" / f"{name}.csv") for name in names}
+    return page(**tables, devices=config.load(root / "params.yaml").game.devices)
 
 
 def insert(readme: str, text: str) -> str:
-    """A README with the text between its two marks.
+    """Put the text between the two marks of a README.
 
-    Raises ValueError where it does not have both marks once.
+    Raises:
+        ValueError: the README does not have both marks once.
     """
     changed, count = re.subn(f"(?s){BEGIN}.*{END}", lambda _: f"{BEGIN}\n{text}{END}", readme)
     if count != 1:
@@ -117,16 +108,12 @@ def insert(readme: str, text: str) -> str:
     return changed
 
 
-def main(root: Path) -> None:
-    """Write figures/summary.md, and README.md where there is one."""
-    runs = root / "data" / "runs"
-    names = ("summary", "planner", "verdicts", "robustness")
-    text = page(*(pd.read_csv(runs / f"{name}.csv") for name in names))
-    results.write_atomically(root / "figures" / "summary.md", text)
-    readme = root / "README.md"
-    if readme.exists():
-        results.write_atomically(readme, insert(readme.read_text(encoding="utf-8"), text))
+def refresh_readme(root: Path) -> None:
+    """Renew the results that README.md shows between its marks, from the stored tables."""
+    path = root / "README.md"
+    results.write_atomically(path, insert(path.read_text(encoding="utf-8"), read_page(root)))
 
 
 if __name__ == "__main__":
-    main(config.find_root())
+    folder = config.find_root()
+    results.write_atomically(folder / "figures" / "summary.md", read_page(folder))

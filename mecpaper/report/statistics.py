@@ -1,92 +1,63 @@
-"""Seed-level statistics: intervals over runs, running means, convergence. NumPy and one quantile of SciPy."""
+"""Statistics over seeds: Student's interval, running mean, convergence and spread of curves, slope, planner share."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+PART = 0.2
+"""Share of the training that counts as its early, and as its late, part."""
 
-def bootstrap_interval(
-    samples: ArrayLike, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> tuple[NDArray, NDArray, NDArray]:
-    """Mean over seeds with a percentile bootstrap interval.
+
+def interval(samples: ArrayLike, confidence: float = 0.95) -> tuple[Any, Any, Any]:
+    """Compute the mean over seeds and Student's interval of it.
 
     Args:
-        samples: `[seed, ...]`, one row per seed; every column is resampled with the same seeds. NaN is a
-            missing value and left out; a column of nothing else gives NaN.
+        samples: `[seed]` or `[seed, point]`; NaN is a missing value and is left out.
         confidence: share of the interval, in (0, 1).
-        resamples: number of bootstrap samples.
-        seed: of the resampling, so that the same runs give the same interval.
     Returns:
-        mean, lower and upper end, each `[...]`. With one seed the interval is the mean itself.
+        mean, lower and upper end: numbers, or `[point]`. With one seed the ends are infinite, with none all are NaN.
     Raises:
-        ValueError: no seed, or a confidence outside (0, 1).
+        ValueError: samples without an axis of seeds, or a confidence outside (0, 1).
     """
     data = np.asarray(samples, dtype=float)
-    if data.ndim == 0 or len(data) == 0:
-        raise ValueError("samples: at least one seed")
+    if data.ndim == 0:
+        raise ValueError("samples: an array [seed, ...] is needed, not a number")
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence = {confidence}: between 0 and 1")
-    picks = np.random.default_rng(seed).integers(0, len(data), size=(resamples, len(data)))
-    counts = np.stack([(picks == i).sum(axis=1) for i in range(len(data))], axis=1).astype(float)
     known = ~np.isnan(data)
+    count = known.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.tensordot(counts, np.where(known, data, 0.0), axes=(1, 0)) / np.tensordot(counts, known, axes=(1, 0))
-        mean = np.where(known, data, 0.0).sum(axis=0) / known.sum(axis=0)
-    tail = (1.0 - confidence) / 2.0
-    # A resample may hold no known value of a column; the column's interval is then of the others.
-    usable = np.where(known.any(axis=0), np.where(np.isnan(means), np.nan_to_num(mean), means), np.nan)
-    lower, upper = np.quantile(usable, [tail, 1.0 - tail], axis=0)
-    return mean, lower, upper
+        mean = np.where(known, data, 0.0).sum(axis=0) / count
+        variance = np.square(data - mean, where=known, out=np.zeros_like(data)).sum(axis=0) / (count - 1)
+        half = np.where(count == 1, np.inf, stdtrit(count - 1, 0.5 + confidence / 2.0) * np.sqrt(variance / count))
+    return mean, (mean - half)[()], (mean + half)[()]
 
 
 def running_mean(values: ArrayLike, width: int) -> NDArray:
-    """Mean over the last `width` points, over fewer at the start.
+    """Compute the mean over the last `width` points, over fewer at the start.
 
     Args:
-        values: `[..., point]`.
+        values: `[point]` or `[seed, point]`; NaN is a missing value and is left out.
         width: number of points, at least 1; 1 changes nothing.
     Returns:
-        the same shape. NaN is a missing value and left out; a window of nothing else gives NaN.
+        the same shape; a window that holds nothing but NaN gives NaN.
+    Raises:
+        ValueError: a width below 1.
     """
     if width < 1:
         raise ValueError(f"width = {width}: at least 1")
-    data = np.asarray(values, dtype=float)
-    known = ~np.isnan(data)
-    totals = [np.cumsum(part, axis=-1) for part in (np.where(known, data, 0.0), known.astype(float))]
-    windows = [total.copy() for total in totals]
-    for window, total in zip(windows, totals, strict=True):
-        window[..., width:] -= total[..., :-width]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(windows[1] > 0, windows[0] / windows[1], np.nan)
-
-
-def t_interval(samples: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Mean over seeds with Student's interval, by which claims are decided.
-
-    With the few seeds there are, a percentile bootstrap is too narrow (with 5 normal values it holds the mean in about
-    85 % of cases instead of 95 %); Student's interval holds what it says for normal values of any number.
-
-    Args:
-        samples: `[seed]`, one number per seed; NaN is left out.
-        confidence: share of the interval, in (0, 1).
-    Returns:
-        mean, lower and upper end; with one seed the ends are infinite, with none all are NaN.
-    """
-    data = np.asarray(samples, dtype=float)
-    data = data[~np.isnan(data)]
-    if len(data) == 0:
-        return (float("nan"),) * 3
-    mean = float(data.mean())
-    if len(data) == 1:
-        return mean, float("-inf"), float("inf")
-    half = float(stdtrit(len(data) - 1, 0.5 + confidence / 2.0) * data.std(ddof=1) / np.sqrt(len(data)))
-    return mean, mean - half, mean + half
+    table = np.asarray(values, dtype=float).T
+    rolling = (pd.Series(table) if table.ndim == 1 else pd.DataFrame(table)).rolling(width, min_periods=1)
+    return np.asarray(rolling.mean(), dtype=float).T
 
 
 def convergence(episodes: ArrayLike, values: ArrayLike, window: float = 50.0, tolerance: float = 0.05) -> float:
-    """First episode from which the running mean stays near its final value.
+    """Find the first episode from which the running mean stays near its final value.
 
     Args:
         episodes: `[point]`, rising.
@@ -103,3 +74,39 @@ def convergence(episodes: ArrayLike, values: ArrayLike, window: float = 50.0, to
     means = running_mean(values, width)
     far = np.flatnonzero(np.abs(means - means[-1]) > tolerance * abs(means[-1]))
     return float(episodes[far[-1] + 1] if len(far) else episodes[0])
+
+
+def part_of(curve: pd.DataFrame, part: str) -> pd.DataFrame:
+    """Select the early or the late part of learning curves, a fifth of the training each.
+
+    Args:
+        curve: a row per seed, a column per episode.
+        part: "early" or "late".
+    """
+    episodes, last = curve.columns, curve.columns.max()
+    return curve.loc[:, episodes <= PART * last if part == "early" else episodes >= (1.0 - PART) * last]
+
+
+def slope(levels: pd.DataFrame) -> pd.Series:
+    """Fit a straight line to each seed's values over a setting, by least squares.
+
+    Args:
+        levels: a row per seed, a column per level of the setting, named by its number; seeds with a gap are left out.
+    Returns:
+        slope per unit of the setting, by seed.
+    """
+    table = levels.dropna()
+    centred = table.columns.to_numpy(float) - np.mean(table.columns.to_numpy(float))
+    return (table * centred).sum(axis=1) / (centred**2).sum()
+
+
+def best_plan(planner: pd.DataFrame, policy: str = "stationary", constrained: bool = True) -> float:
+    """Look up the reward of the best plan of a family: the yardstick of "of the planner".
+
+    Args:
+        planner: data/runs/planner.csv.
+        policy: which family.
+        constrained: of the plans that keep the energy limit, or of those that need not.
+    """
+    chosen = (planner["policy"] == policy) & (planner["constrained"] == constrained)
+    return float(planner.loc[chosen, "reward"].max())

@@ -1,4 +1,4 @@
-"""Tidy data in, table out: no torch, no reading of files. `save` writes CSV and LaTeX."""
+"""Make tables: tidy data in, table out. `save` writes CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -6,60 +6,49 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mecpaper.config import Config
-from mecpaper.report.statistics import bootstrap_interval
+from mecpaper.config.registry import ALGORITHMS
+from mecpaper.report.statistics import interval
 from mecpaper.store.results import write_atomically, write_table
 
-MEASURES = ("reward", "ecpr_f", "ecpr_m", "sor", "offload_share", "energy")
 
-
-def intervals(
-    summary: pd.DataFrame, by: list[str], measures: tuple[str, ...], confidence: float, resamples: int
-) -> pd.DataFrame:
-    """Mean and bootstrap interval over seeds of each measure in each group.
+def intervals(summary: pd.DataFrame, by: str, measures: Iterable[str], confidence: float) -> pd.DataFrame:
+    """Compute mean and Student's interval over seeds of each measure in each group.
 
     Args:
-        summary: one row per group and seed.
-        by: columns that name a group.
-        measures: columns to summarise; seeds without a value (such as SOR where nothing is requested) are left
-            out, and a group where none has one gives NaN.
-        confidence, resamples: of the interval.
+        summary: one row per group and seed; a seed without a value (SOR where nothing is requested) is left out.
+        by: column that names a group.
+        measures: columns to summarise.
+        confidence: of the interval.
     Returns:
-        columns `by`, measure, mean, lower, upper, seeds.
+        columns `by`, measure, mean, lower, upper, seeds; NaN where no seed has a value.
     """
-    rows = []
-    for key, group in summary.groupby(by, sort=True):
-        for measure in measures:
-            values = group[measure].dropna().to_numpy()
-            if len(values):
-                mean, lower, upper = map(float, bootstrap_interval(values, confidence, resamples))
-            else:
-                mean, lower, upper = float("nan"), float("nan"), float("nan")
-            head = dict(zip(by, key, strict=True))
-            ends = {"mean": float(mean), "lower": float(lower), "upper": float(upper)}
-            rows.append({**head, "measure": measure, **ends, "seeds": len(values)})
-    return pd.DataFrame(rows)
+    rows = [
+        (key, measure, *interval(group[measure], confidence), group[measure].count())
+        for key, group in summary.groupby(by)
+        for measure in measures
+    ]
+    return pd.DataFrame(rows, columns=[by, "measure", "mean", "lower", "upper", "seeds"])
 
 
 def beside_reported(measured: pd.DataFrame, reported: pd.DataFrame, by: str) -> pd.DataFrame:
-    """One row per group with each measure as text "mean [lower, upper]" and the paper's number beside it.
+    """Make one row per group with each measure as text "mean [lower, upper]" and the paper's number beside it.
 
     Args:
-        measured: as `intervals` gives, with the group column `by`.
+        measured: as `intervals` returns it, with the group column `by`.
         reported: columns `by`, measure and value: what the paper prints.
         by: the group column, such as "devices".
     """
     printed = reported.set_index([by, "measure"])["value"]
     rows = []
-    for key, group in measured.groupby(by, sort=True):
+    for key, group in measured.groupby(by):
         row: dict[str, object] = {by: key}
         for entry in group.itertuples():
-            if pd.isna(entry.mean):
-                row[entry.measure] = "n/a"
-            else:
-                row[entry.measure] = f"{entry.mean:.3f} [{entry.lower:.3f}, {entry.upper:.3f}]"
+            ends = f"[{entry.lower:.3f}, {entry.upper:.3f}]" if np.isfinite(entry.lower) else "(1 seed)"
+            row[entry.measure] = "n/a" if pd.isna(entry.mean) else f"{entry.mean:.3f} {ends}"
             if (key, entry.measure) in printed.index:
                 row[f"{entry.measure} (paper)"] = printed[(key, entry.measure)]
         rows.append(row)
@@ -67,7 +56,7 @@ def beside_reported(measured: pd.DataFrame, reported: pd.DataFrame, by: str) -> 
 
 
 def reported(registry: pd.DataFrame, place: str) -> pd.DataFrame:
-    """What the paper prints in a table of results, its one penalty ratio set beside both definitions (D16).
+    """Select what the paper prints in a table of results; its one penalty ratio stands beside both definitions (D16).
 
     Args:
         registry: data/paper/reported.csv.
@@ -82,7 +71,7 @@ def reported(registry: pd.DataFrame, place: str) -> pd.DataFrame:
 
 
 def parameters(settings: Config, registry: pd.DataFrame) -> pd.DataFrame:
-    """Every number of the model and of what is learned, with what the paper prints.
+    """List every number of the model and of the learning, beside what the paper prints.
 
     Args:
         settings: the whole configuration.
@@ -92,53 +81,45 @@ def parameters(settings: Config, registry: pd.DataFrame) -> pd.DataFrame:
     """
 
     def flatten(prefix: str, value: Any) -> dict[str, Any]:
-        if isinstance(value, dict):
-            return {k: v for key, part in value.items() for k, v in flatten(f"{prefix}.{key}", part).items()}
-        if isinstance(value, list):
-            return {k: v for i, part in enumerate(value) for k, v in flatten(f"{prefix}.{i}", part).items()}
-        return {prefix: value}
+        if not isinstance(value, dict | list):
+            return {prefix: value}
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for key, part in items for k, v in flatten(f"{prefix}.{key}", part).items()}
 
     data = settings.model_dump()
-    data["scales.paper"] = data["scales"]["paper"]
-    sections = ("game", "learning", "cpo_maddpg", "lmaddpg", "maddpg", "matd3", "mappo", "scales.paper")
-    used = {key: value for name in sections for key, value in flatten(name, data[name]).items()}
+    learners = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
+    used = {k: v for name in ("game", "learning", *learners) for k, v in flatten(name, data[name]).items()}
+    used |= flatten("scales.paper", data["scales"]["paper"])
     printed = registry[registry["scenario"] == "default"].drop_duplicates("measure").set_index("measure")
     rows = []
     for key, value in used.items():
-        number = float(printed.loc[key, "value"]) if key in printed.index else None
         text = f"{value:g}" if isinstance(value, float | int) and not isinstance(value, bool) else str(value)
-        place = printed.loc[key, "place"] if number is not None else ""
-        rows.append(
-            {"parameter": key, "used": text, "printed": "" if number is None else f"{number:g}", "place": place}
-        )
+        known = key in printed.index
+        number, place = (f"{float(printed.loc[key, 'value']):g}", printed.loc[key, "place"]) if known else ("", "")
+        rows.append({"parameter": key, "used": text, "printed": number, "place": place})
     return pd.DataFrame(rows)
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    """The table in Markdown, without its index."""
+    """Format a table as Markdown, without its index.
 
-    def row(cells: Iterable[object]) -> str:
-        return "| " + " | ".join(str(cell).replace("|", r"\|").replace("\n", " ") for cell in cells) + " |"
+    `DataFrame.to_markdown` neither escapes "|" nor leaves columns unpadded, which makes long rows of claims unreadable.
+    """
 
-    lines = [row(table.columns), row(["---"] * len(table.columns))]
-    return "\n".join([*lines, *(row(entry) for entry in table.itertuples(index=False))])
+    def row(entries: Iterable[object]) -> str:
+        return "| " + " | ".join(str(entry).replace("|", r"\|").replace("\n", " ") for entry in entries) + " |"
+
+    head = [row(table.columns), row(["---"] * len(table.columns))]
+    return "\n".join([*head, *(row(entry) for entry in table.itertuples(index=False))])
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str, mathematics: Sequence[str] = ()) -> str:
-    """The table as a LaTeX float with rules of the booktabs package; columns `mathematics` are set as formulas."""
-
-    def escape(text: object) -> str:
-        return str(text).replace("_", r"\_").replace("%", r"\%").replace("&", r"\&")
-
-    formulas = [name in mathematics for name in table.columns]
-
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", rf"\label{{{label}}}"]
-    lines += [rf"\begin{{tabular}}{{{'l' * len(table.columns)}}}", r"\toprule"]
-    lines += [" & ".join(escape(name) for name in table.columns) + r" \\", r"\midrule"]
-    for row in table.itertuples(index=False):
-        cells = [f"${value}$" if formula else escape(value) for value, formula in zip(row, formulas, strict=True)]
-        lines.append(" & ".join(cells) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+    """Format a table as a LaTeX float with rules of the booktabs package; columns `mathematics` are set as formulas."""
+    text = table.map(str)
+    text[list(mathematics)] = text[list(mathematics)].map("${}$".format)
+    style = text.style.hide(axis="index").format_index(axis="columns", escape="latex")
+    style = style.format(escape="latex", subset=[name for name in text if name not in mathematics])
+    return str(style.to_latex(caption=caption, label=label, hrules=True, position_float="centering"))
 
 
 def save(table: pd.DataFrame, folder: Path, name: str, caption: str, mathematics: Sequence[str] = ()) -> None:

@@ -1,0 +1,67 @@
+"""Names, colours and letters by which figures, tables and pages show measures, algorithms, scenarios and verdicts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mecpaper.config.registry import ALGORITHMS
+
+NAMES = {key: algorithm.label for key, algorithm in ALGORITHMS.items()}
+"""Algorithm -> its name in legends and tables, in their order."""
+
+ORDER = tuple(NAMES)
+
+AXES = {
+    "reward": "reward per device and slot, $R_n(t)$",
+    "ecpr_f": "ECPR-f: device-slots with $E > C_{limit}$",
+    "ecpr_m": "ECPR-m: energy above $C_{limit}$ / all energy",
+    "sor": "safe offload rate (executed / requested)",
+    "offload_share": "share of chunks offloaded",
+    "energy": "energy per device and slot (J)",
+    "multiplier": r"Lagrange multiplier $\lambda$",
+    "latency": "latency per chunk (s)",
+    "accuracy": "parsing accuracy per chunk, Eq. 16",
+}
+"""Measure -> its name along an axis."""
+
+MEASURES = {
+    "reward": "reward",
+    "energy": "energy, J",
+    "ecpr_f": "ECPR-f",
+    "ecpr_m": "ECPR-m",
+    "sor": "SOR",
+    "offload_share": "offloaded",
+}
+"""Measure -> its name at the head of a column."""
+
+SCENARIOS = {
+    "default": "default",
+    "harvest_05": "harvest 0.05",
+    "harvest_15": "harvest 0.15",
+    "battery_10": "dynamic multiplier",
+    "battery_10+multiplier_half": "multiplier held at 0.5",
+    "critics_separate": "separate critics",
+    "critic_multi_output": "multi-output critic",
+    "critic_linear_heads": "linear heads",
+    "replay_reward": "priority by reward error",
+    "replay_uniform": "uniform replay",
+    "cost_discount_none": r"$\gamma_c = 0$",
+    "cost_discount_same": r"$\gamma_c = \gamma_r$",
+}
+"""Scenario -> its name in a legend."""
+
+
+class Mark(NamedTuple):
+    """How a verdict is marked in a grid: a letter too, so that colour is never the only difference."""
+
+    letter: str
+    color: str
+    ink: str = "0.15"
+
+
+VERDICTS = {
+    "reproduced": Mark("R", "#0173b2", ink="white"),
+    "contradicted": Mark("C", "#de8f05"),
+    "unresolved": Mark("U", "#d5d5d5"),
+    "untestable": Mark("-", "#ffffff"),
+}
