@@ -16,6 +16,8 @@ import torch
 from benchmarks.common import Options, figure, interleaved, ratio, timed
 from mecpaper import explorer
 from mecpaper.config import Config
+from mecpaper.explorer.playing import DEVICE_EPISODES
+from mecpaper.explorer.plots import canvas, png
 
 GOAL = 0.3
 """Longest time of a change, in s."""
@@ -29,12 +31,12 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     def change() -> None:
         app.sliders["battery_capacity"].value = next(places)
 
-    state, canvas = app.state, explorer.canvas()
-    result = explorer.compute(config, state, app.policies, app.local)
+    state, figure_again = app.state, canvas()
+    result = explorer.compute(config, state, app.policies)
     sides = {
         "a change": timed(change),
-        "playing the episodes": timed(lambda: explorer.compute(config, state, app.policies, app.local)),
-        "drawing the picture": timed(lambda: explorer.png(explorer.draw(result, app.reported, canvas))),
+        "playing the episodes": timed(lambda: explorer.compute(config, state, app.policies)),
+        "drawing the picture": timed(lambda: png(explorer.draw(result, app.reported, figure_again))),
     }
     seconds = interleaved(sides, options.repetitions, options.seconds)
     torch.set_num_threads(options.threads)
@@ -46,8 +48,8 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         "values": [
             [
                 "devices, episodes, slots",
-                f"{state.devices}, {explorer.DEVICE_EPISODES // state.devices}, {config.game.slots}",
+                f"{state.devices}, {DEVICE_EPISODES // state.devices}, {config.game.slots}",
             ],
-            ["who decides", result.label],
+            ["controller", result.label],
         ],
     }

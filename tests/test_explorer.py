@@ -14,13 +14,18 @@ from matplotlib.figure import Figure
 from PIL import Image
 from ruamel.yaml import YAML
 from safetensors.torch import save
-from test_layers import graph
 
 from mecpaper import config, explorer
 from mecpaper.env.game import Game, generators
 from mecpaper.env.measures import evaluate
+from mecpaper.explorer import live, parts, playing, plots, widgets
+from mecpaper.explorer.state import attackers_of, game_of, operating_points, point_of, snippet, values_of
+from mecpaper.policies.library import read_controllers, read_policies
+from mecpaper.policies.planner import PLANNER
+from mecpaper.policies.stored import StoredPolicy
 from mecpaper.store import results
 from mecpaper.training.loop import Training
+from tests.test_layers import graph
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,13 @@ def bare(root, tmp_path):
 
 @pytest.fixture(scope="module")
 def policies(project, settings):
-    return explorer.read_policies(project, settings)
+    return read_controllers(project, settings)
+
+
+@pytest.fixture(scope="session")
+def strong(settings):
+    """Gains of the paper's strongest attacker, dB."""
+    return tuple(settings.scenario("attacker_strong").gain_db)
 
 
 @pytest.fixture
@@ -68,30 +79,45 @@ def app(settings, project):
 # -- states ------------------------------------------------------------------------------------------------
 
 
-def test_a_state_is_a_game(settings, default):
-    assert explorer.game_of(settings, default) == settings.game
-    strong = replace(default, gain_db=(4.0, 14.0))
-    assert explorer.game_of(settings, strong) == settings.scenario("attacker_strong")
-    assert explorer.point_of(settings, settings.game) == "default"
-    assert explorer.point_of(settings, explorer.game_of(settings, strong)) == "attacker_strong"
-    assert explorer.point_of(settings, explorer.game_of(settings, replace(default, gain_db=(4.0, 13.0)))) is None
+def test_a_state_is_a_game(settings, default, strong):
+    assert game_of(settings, default) == settings.game
+    attacked = replace(default, gain_db=strong)
+    assert game_of(settings, attacked) == settings.scenario("attacker_strong")
+    assert point_of(settings, settings.game) == "default"
+    assert point_of(settings, game_of(settings, attacked)) == "attacker_strong"
+    assert point_of(settings, game_of(settings, replace(default, gain_db=(strong[0], strong[1] - 1.0)))) is None
 
 
-def test_the_papers_points_are_those_that_the_sliders_reach(settings):
-    points = explorer.paper_points(settings)
+def test_operating_points_are_the_scenarios_that_the_sliders_reach(settings):
+    points = operating_points(settings)
     assert {"default", "users_50", "battery_11", "harvest_05", "attacker_moderate"} <= set(points)
     assert "reading_D4" not in points and "multiplier_half" not in points
     for game in points.values():
-        for key, control in explorer.SLIDERS.items():
+        for key, (_, _, minimum, maximum, *_) in parts.SLIDERS.items():
             for value in np.atleast_1d(getattr(game, key)):
-                assert control.options["min"] <= value <= control.options["max"]
+                assert minimum <= value <= maximum
 
 
-def test_a_state_that_cannot_be_played_is_told_in_one_line(settings, default):
+def test_the_papers_values_are_those_of_params_yaml(settings):
+    users = [settings.scenario(name).devices for name in ("default", "users_30", "users_40", "users_50")]
+    assert values_of(settings, "devices") == [(value, value) for value in users]
+    batteries = [
+        settings.scenario(name).battery_capacity for name in ("default", "battery_9", "battery_10", "battery_11")
+    ]
+    assert values_of(settings, "battery_capacity") == [(value, value) for value in batteries]
+    names = ("attacker_weak", "attacker_moderate", "attacker_strong")
+    attackers = {name: tuple(settings.scenario(name).gain_db) for name in names}
+    assert attackers_of(settings) == attackers and values_of(settings, "gain_db") == list(attackers.values())
+    # A scenario that changes a second constant, or is no attacker by name, is none of them.
+    more = {"attacker_far": {"gain_db": [0.0, 2.0], "devices": 3}, "explored": {"gain_db": [5.0, 9.0]}}
+    assert attackers_of(settings.model_copy(update={"scenarios": settings.scenarios | more})) == attackers
+
+
+def test_a_state_that_cannot_be_played_is_refused_in_one_line(settings, default):
     with pytest.raises(config.ConfigError, match=r"^game.gain_db = \[-4.0, -1.0\]: the greatest must not be negative"):
-        explorer.compute(settings, replace(default, gain_db=(-4.0, -1.0), controller="random"), {})
-    with pytest.raises(config.ConfigError, match=r"^controller = 'nobody': one of random"):
-        explorer.compute(settings, replace(default, controller="nobody"), {})
+        explorer.compute(settings, replace(default, gain_db=(-4.0, -1.0), controller="random"))
+    with pytest.raises(config.ConfigError, match=r"^controller = 'nobody': one of random, all_request, always_local$"):
+        explorer.compute(settings, replace(default, controller="nobody"))
 
 
 # -- policies ----------------------------------------------------------------------------------------------
@@ -99,7 +125,7 @@ def test_a_state_that_cannot_be_played_is_told_in_one_line(settings, default):
 
 def test_a_stored_policy_acts_as_the_trained_one(small):
     training = Training(small, "maddpg", "default")
-    stored = explorer.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    stored = StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
     game = Game([small.game], 3)
     observation = game.reset(generators([5], 0))
     expected = training.learner.act(observation.expand(2, -1, -1, -1))[:1]
@@ -108,7 +134,7 @@ def test_a_stored_policy_acts_as_the_trained_one(small):
 
 def test_other_numbers_of_devices_take_the_policies_in_turn(small):
     training = Training(small, "maddpg", "default")
-    stored = explorer.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    stored = StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
     game = Game([small.game.changed(devices=6)], 1)
     observation = game.reset(generators([5], 0))
     observation = observation[:, :, :1].expand_as(observation)
@@ -121,16 +147,16 @@ def test_other_numbers_of_devices_take_the_policies_in_turn(small):
 
 def test_what_is_no_policy_is_refused_or_left_out(small, settings, tensors, tmp_path):
     with pytest.raises(config.ConfigError, match="policy 'x': no tensor"):
-        explorer.StoredPolicy.from_tensors("x", "maddpg", {"layer.0": torch.ones(1, 2, 3)})
+        StoredPolicy.from_tensors("x", "maddpg", {"layer.0": torch.ones(1, 2, 3)})
     with pytest.raises(config.ConfigError, match="policy 'x': tensors that do not fit"):
-        explorer.StoredPolicy.from_tensors("x", "maddpg", tensors | {"observation.half": torch.ones(20, 3)})
-    stored = explorer.StoredPolicy.from_tensors("x", "maddpg", tensors)
+        StoredPolicy.from_tensors("x", "maddpg", tensors | {"observation.half": torch.ones(20, 3)})
+    stored = StoredPolicy.from_tensors("x", "maddpg", tensors)
     with pytest.raises(config.ConfigError, match="takes 10 numbers and gives 15, the game has 9 and 10"):
         stored.policy(Game([small.game]))
     for name, content in {"maddpg": save(tensors), "mappo": b"damaged"}.items():
         results.write_atomically(results.cell_folder(tmp_path, name, "default") / "policy.safetensors", content)
-    assert list(explorer.read_policies(tmp_path, settings)) == ["maddpg/default"]
-    assert explorer.read_policies(tmp_path / "nowhere", settings) == {}
+    assert list(read_policies(tmp_path, settings)) == ["maddpg/default"]
+    assert read_policies(tmp_path / "nowhere", settings) == {}
 
 
 def test_what_params_yaml_says_can_be_shown(settings, bare):
@@ -142,17 +168,18 @@ def test_what_params_yaml_says_can_be_shown(settings, bare):
     assert app.result.game == game
 
 
-def test_a_policy_outside_its_training_says_so(settings, default, policies):
+def test_a_policy_outside_its_training_says_so(settings, default, policies, strong):
     def said(**changes):
         return " ".join(explorer.compute(settings, replace(default, **changes), policies).notices)
 
     assert said() == ""
-    assert said(gain_db=(4.0, 14.0)) == "Outside its training: g = 4 to 14 dB (trained on 8 to 10)."
+    gain, wide = ("{:g} to {:g}".format(*pair) for pair in (settings.game.gain_db, strong))
+    assert said(gain_db=strong) == f"Outside the training range: g = {wide} dB (trained on {gain})."
     both = said(battery_capacity=11.0, harvest_fraction=0.15)
     assert "B_max = 11 J (trained on 8)" in both and "harvest = 0.15 B_max (trained on 0.1)" in both
     assert "C_limit = 0.05 B_max" in said(cost_limit_fraction=0.1)
-    assert "device 21 acts as device 1" in said(devices=30)
-    assert "only the first 5 act" in said(devices=5)
+    assert "device 21 uses the actor of device 1" in said(devices=30)
+    assert "only the first 5 are used" in said(devices=5)
     assert said(gain_db=(8.5, 9.5)) == ""
     assert explorer.compute(settings, replace(default, controller="random", devices=7), policies).notices == ()
 
@@ -170,9 +197,9 @@ def test_the_measures_are_those_of_evaluation(settings, default, policies):
     assert explorer.compute(settings, replace(default, episodes=2), policies).measures != result.measures
 
 
-def test_the_arrays_agree_with_the_measures(settings, default):
-    state = replace(default, controller="ask", gain_db=(4.0, 14.0), harvest_fraction=0.05)
-    result = explorer.compute(settings, state, {})
+def test_the_arrays_agree_with_the_measures(settings, default, strong):
+    state = replace(default, controller="all_request", gain_db=strong, harvest_fraction=0.05)
+    result = explorer.compute(settings, state)
     slots, devices, chunks = settings.game.slots, 20, settings.game.chunks
     assert len(result.request_rate) == 16 * slots * devices * chunks
     assert result.request_done.mean() == pytest.approx(result.measures["sor"])
@@ -188,29 +215,27 @@ def test_the_arrays_agree_with_the_measures(settings, default):
     assert result.battery.shape == (slots + 1, devices)
     assert (result.battery[0] == 8.0).all() and result.battery.min() >= 0.0 and result.battery.max() <= 8.0
     assert (result.cost_limit, result.threshold) == pytest.approx((0.4, 2.4))
-    assert result.request_gain.min() >= 4.0 and result.request_gain.max() <= 14.0
+    assert result.request_gain.min() >= strong[0] and result.request_gain.max() <= strong[1]
 
 
-def test_the_control_that_never_asks_takes_the_planners_settings(settings, default, root, tmp_path):
-    local = explorer.planned_signals(root, settings.game)
-    state = replace(default, controller="local")
-    planned = explorer.compute(settings, state, {}, local).measures
-    middling = explorer.compute(settings, state, {}).measures
+def test_the_local_control_takes_the_planners_settings(settings, default, root):
+    state = replace(default, controller="always_local")
+    planned = explorer.compute(settings, state, read_controllers(root, settings)).measures
+    middling = explorer.compute(settings, state).measures
     assert planned["request_share"] == 0.0 and np.isnan(planned["sor"])
     assert planned["reward"] > middling["reward"]
-    assert planned["energy"] <= 1.001 * 0.05 * settings.game.battery_capacity
-    assert explorer.planned_signals(tmp_path, settings.game) == [0.0] * 6
+    assert planned["energy"] <= 1.001 * settings.game.cost_limit_fraction * settings.game.battery_capacity
 
 
 def test_the_planner_is_searched_once_in_the_background(small, bare):
     app = explorer.Explorer(small, bare)
-    assert explorer.PLANNER[::-1] in app.controller.options
+    assert app.controller.options[-1] == (PLANNER, "planner")
     before = app.picture.value
     app.controller.value = "planner"
     assert "The planner searches" in app.notice.value or "planner" in app.policies
     search = app.search
     search.join(120)
-    assert app.picture.value != before and app.result.label == "Planner" and app.notice.value == ""
+    assert app.picture.value != before and app.result.label == PLANNER and app.notice.value == ""
     app.controller.value = "random"
     app.controller.value = "planner"
     assert app.search is search
@@ -219,20 +244,11 @@ def test_the_planner_is_searched_once_in_the_background(small, bare):
     assert app.snippet.value.count("cpo_maddpg:") == 1
 
 
-def test_a_plan_suits_any_number_of_devices_and_keeps_the_limit(small):
-    found = explorer.find_plan(small)
-    state = explorer.state_of(small.game, "planner")
-    measures = explorer.compute(small, state, {"planner": found}).measures
-    assert measures["energy"] <= 1.05 * 0.05 * small.game.battery_capacity
-    assert measures["reward"] > explorer.compute(small, replace(state, controller="random"), {}).measures["reward"]
-    assert np.isfinite(explorer.compute(small, replace(state, devices=9), {"planner": found}).measures["reward"])
-
-
 def test_alone_only_the_error_of_the_gain_decides(settings):
     """Nobody else sends: secure for sure above p_e 10^(2 rho / 10), never below p_e (Eq. 12 without interference)."""
     game = settings.game.changed(eavesdropper_power=0.5)
-    nothing = torch.zeros(4, 2, 20, 3)
-    power, gain, secure = explorer.secure_plane(game, nothing, nothing, nothing, 1)
+    nothing, gain = torch.zeros(4, 2, 20, 3), torch.linspace(3.5, 16.0, 21)
+    power, secure = playing.secure_plane(game, gain, nothing, nothing, nothing, 1)
     assert secure.shape == (len(gain), len(power))
     surely = 0.5 * 10.0 ** (2.0 * 0.1 * 10.0 / 10.0)
     assert (secure[:, power < 0.5] == 0).all() and (secure[:, power > surely] == 1).all()
@@ -240,7 +256,7 @@ def test_alone_only_the_error_of_the_gain_decides(settings):
     assert 0 < between.mean() < 1
     # In dB the own gain cancels; with a linear error it does not.
     assert (secure == secure[:1]).all()
-    _, _, linear = explorer.secure_plane(game.changed(gain_error="linear"), nothing, nothing, nothing, 1)
+    _, linear = playing.secure_plane(game.changed(gain_error="linear"), gain, nothing, nothing, nothing, 1)
     assert not (linear == linear[:1]).all()
 
 
@@ -256,7 +272,7 @@ def test_alone_only_the_error_of_the_gain_decides(settings):
 def test_every_reading_has_a_plane(settings, default, reading):
     game = settings.game.changed(**reading)
     changed = settings.model_copy(update={"game": game})
-    secure = explorer.compute(changed, replace(default, controller="ask"), {}).secure
+    secure = explorer.compute(changed, replace(default, controller="all_request")).secure
     assert np.isfinite(secure).all() and secure.min() >= 0 and secure.max() <= 1
     if "listening_power" in reading:
         assert secure.max() < 0.5
@@ -271,7 +287,7 @@ def texts(figure):
 
 def test_the_picture_shows_numbers_and_the_papers_points(settings, default, policies, root):
     reported = explorer.read_reported(root)
-    assert reported[("attacker_strong", "sor")] == 0.7412 and reported[("users_50", "reward")] == 1.13
+    assert reported["attacker_strong", "sor"] == 0.7412 and reported[("users_50", "reward")] == 1.13
     result = explorer.compute(settings, default, policies)
     figure = explorer.draw(result, reported)
     assert isinstance(figure, Figure) and len(figure.axes) == 7
@@ -283,17 +299,17 @@ def test_the_picture_shows_numbers_and_the_papers_points(settings, default, poli
 
 
 def test_a_figure_can_be_filled_again_and_again(settings, default):
-    figure = explorer.canvas()
-    states = [replace(default, controller=name) for name in ("ask", "local", "random", "ask")]
-    pictures = [explorer.png(explorer.draw(explorer.compute(settings, s, {}), None, figure)) for s in states]
+    figure = plots.canvas()
+    states = [replace(default, controller=name) for name in ("all_request", "always_local", "random", "all_request")]
+    pictures = [plots.png(explorer.draw(explorer.compute(settings, s), None, figure)) for s in states]
     assert pictures[0] == pictures[3]
     assert len({*pictures}) == 3
     assert Image.open(io.BytesIO(pictures[0])).size == (1260, 640)
 
 
-def test_where_nobody_asks_the_panels_say_so(settings, default):
-    figure = explorer.draw(explorer.compute(settings, replace(default, controller="local"), {}))
-    assert texts(figure).count("nobody asks to offload") == 2
+def test_without_requests_the_panels_say_so(settings, default):
+    figure = explorer.draw(explorer.compute(settings, replace(default, controller="always_local")))
+    assert texts(figure).count("no offload requests") == 2
 
 
 # -- what can be rebuilt -----------------------------------------------------------------------------------
@@ -313,21 +329,21 @@ def merged(root, added):
 def test_the_snippet_rebuilds_the_state(root, settings, default):
     state = replace(default, gain_db=(6.5, 12.0), battery_capacity=9.5, harvest_fraction=0.07, devices=24)
     state = replace(state, cost_limit_fraction=0.06)
-    added = explorer.snippet(settings, state, "matd3")
+    added = snippet(settings, state, "matd3")
     changed = merged(root, added)
-    assert changed.scenario("explored") == explorer.game_of(settings, state)
+    assert changed.scenario("explored") == game_of(settings, state)
     assert changed.cells["matd3"][-1] == "explored" and changed.policies[-1] == "explored"
     # Explored again, it is a scenario like any other; another state then gets another name.
-    assert "Nothing to add" in explorer.snippet(changed, state, "matd3")
-    assert "explored_2:" in explorer.snippet(changed, replace(state, devices=25), "matd3")
+    assert "Nothing to add" in snippet(changed, state, "matd3")
+    assert "explored_2:" in snippet(changed, replace(state, devices=25), "matd3")
 
 
-def test_the_snippet_of_a_known_setting_adds_no_scenario(root, settings, default):
-    assert explorer.snippet(settings, default, "cpo_maddpg").startswith("# Nothing to add")
-    added = explorer.snippet(settings, replace(default, gain_db=(4.0, 14.0)), "mappo")
+def test_the_snippet_of_a_known_setting_adds_no_scenario(root, settings, default, strong):
+    assert snippet(settings, default, "cpo_maddpg").startswith("# Nothing to add")
+    added = snippet(settings, replace(default, gain_db=strong), "mappo")
     assert "scenarios" not in added
     assert merged(root, added).cells["mappo"][-1] == "attacker_strong"
-    assert "policies" not in explorer.snippet(settings, replace(default, devices=7), "random")
+    assert "policies" not in snippet(settings, replace(default, devices=7), "random")
 
 
 # -- a little training -------------------------------------------------------------------------------------
@@ -341,26 +357,26 @@ def no_writing(monkeypatch):
     monkeypatch.setattr(results, "write_atomically", refuse)
 
 
-@pytest.mark.parametrize("algorithm", explorer.LEARNERS)
+@pytest.mark.parametrize("algorithm", live.LEARNERS)
 def test_a_live_training_ends_with_a_policy_and_writes_nothing(small, algorithm, no_writing):
     state = replace(explorer.state_of(small.game, "random"), gain_db=(6.0, 12.0))
     reports = []
-    training = explorer.LiveTraining(small, state, algorithm, 12, lambda: reports.append(training.status))
+    training = live.LiveTraining(small, state, algorithm, 12, lambda: reports.append(training.status))
     training.start()
-    training.wait(60)
+    training.join(60)
     assert training.status == "done" and training.problem == ""
     assert [point[0] for point in training.curve] == [0, 4, 8, 12]
     assert reports[-1] == "done" and len(reports) >= 2
     result = explorer.compute(small, replace(state, controller="live"), {"live": training.policy})
     assert result.notices == () and result.label.startswith("Trained here")
-    assert len(explorer.draw_live(training, 0.4).axes) == 3
+    assert len(live.draw_live(training).axes) == 3
 
 
 def test_a_live_training_stops_after_the_round_under_way(small, no_writing):
-    training = explorer.LiveTraining(small, explorer.state_of(small.game, "random"), "maddpg", 4000)
+    training = live.LiveTraining(small, explorer.state_of(small.game, "random"), "maddpg", 4000)
     training.report = training.stop
     training.start()
-    training.wait(60)
+    training.join(60)
     assert training.status == "stopped" and training.policy is not None
     assert training.curve[-1][0] < 100
 
@@ -369,10 +385,10 @@ def test_a_live_training_that_fails_says_why(small, monkeypatch):
     def broken(*arguments):
         raise RuntimeError("reward is not finite\nat update 3")
 
-    monkeypatch.setattr(explorer, "Training", broken)
-    training = explorer.LiveTraining(small, explorer.state_of(small.game, "random"), "maddpg", 12)
+    monkeypatch.setattr(live, "Training", broken)
+    training = live.LiveTraining(small, explorer.state_of(small.game, "random"), "maddpg", 12)
     training.start()
-    training.wait(60)
+    training.join(60)
     assert (training.status, training.problem, training.policy) == ("failed", "reward is not finite", None)
 
 
@@ -381,7 +397,7 @@ def test_a_live_training_that_fails_says_why(small, monkeypatch):
 
 def test_every_control_moves_the_picture_and_the_numbers(app):
     moves = {
-        "gain_db": (6.0, 12.0), "battery_capacity": 11.0, "harvest_fraction": 0.02, "devices": 12,
+        "gain_db": (6.5, 12.0), "battery_capacity": 11.0, "harvest_fraction": 0.02, "devices": 12,
         "cost_limit_fraction": 0.1,
     }  # fmt: skip
     for key, value in moves.items():
@@ -389,19 +405,24 @@ def test_every_control_moves_the_picture_and_the_numbers(app):
         app.sliders[key].value = value
         assert getattr(app.result.state, key) == value
         assert app.picture.value != before and app.numbers.value != numbers
-    for control, value in ((app.controller, "ask"), (app.episodes, 7)):
+    for control, value in ((app.controller, "all_request"), (app.episodes, 7)):
         before = app.picture.value
         control.value = value
         assert app.picture.value != before
     assert app.drawn == 8
-    assert "Everyone asks, random power: g 6 to 12 dB, B_max 11 J" in app.footer.value
+    assert "All request, random power: g 6.5 to 12 dB, B_max 11 J" in app.footer.value
 
 
-def test_the_hints_name_the_papers_points_and_the_training(app):
-    assert "paper 8, 9, 10, 11; trained on 8" in app.hints["battery_capacity"].value
-    assert "trained on 8 to 10" in app.hints["gain_db"].value and "trained on 20" in app.hints["devices"].value
+def test_the_hints_name_the_papers_points_and_the_training(app, settings):
+    game = settings.game
+    for key in ("battery_capacity", "harvest_fraction", "devices"):
+        values = ", ".join(f"{low:g}" for low, _ in values_of(settings, key))
+        assert f"paper {values}; trained on {getattr(game, key):g}<" in app.hints[key].value
+    ranges = ", ".join(f"{low:g} to {high:g}" for low, high in attackers_of(settings).values())
+    assert f"paper {ranges}; trained on " + "{:g} to {:g}<".format(*game.gain_db) in app.hints["gain_db"].value
+    assert f"paper {game.cost_limit_fraction:g}<" in app.hints["cost_limit_fraction"].value
     app.sliders["battery_capacity"].value = 12.0
-    assert "Outside its training: B_max = 12 J" in app.notice.value
+    assert "Outside the training range: B_max = 12 J" in app.notice.value
     app.controller.value = "random"
     assert app.notice.value == "" and "trained" not in app.hints["battery_capacity"].value
 
@@ -411,9 +432,9 @@ def test_impossible_input_is_answered_beside_its_control_or_cannot_be_entered(ap
     app.sliders["gain_db"].value = (-3.0, -1.0)
     assert 'class="mx-error">game.gain_db = [-3.0, -1.0]' in app.hints["gain_db"].value
     assert "mx-error" not in app.hints["devices"].value
-    assert app.picture.value == before and "last state that can be played" in app.footer.value
-    app._start(None)
-    assert "game.gain_db" in app.live_text.value and app.training is None
+    assert app.picture.value == before and "last valid setting" in app.footer.value
+    app.live.start.click()
+    assert "game.gain_db" in app.live.text.value and app.live.training is None
     app.sliders["gain_db"].value = (8.0, 10.0)
     assert "mx-error" not in app.hints["gain_db"].value
     app.sliders["devices"].value = 0
@@ -425,19 +446,19 @@ def test_a_problem_that_is_no_controls_own_is_told_as_well(app, monkeypatch):
     def fail(*arguments):
         raise config.ConfigError("game.chunks = 0: at least 1")
 
-    monkeypatch.setattr(explorer, "compute", fail)
+    monkeypatch.setattr(widgets, "compute", fail)
     app.sliders["devices"].value = 21
     assert "mx-error" in app.notice.value and "game.chunks = 0" in app.notice.value
 
 
-def test_the_papers_points_set_all_sliders_in_one_drawing(app):
+def test_an_operating_point_sets_all_sliders_in_one_drawing(app, settings, root, strong):
     app.sliders["devices"].value = 30
     drawn = app.drawn
-    app.points.value = "attacker_strong"
+    with_loop(lambda: setattr(app.points, "value", "attacker_strong"))
     assert app.drawn == drawn + 1
-    assert app.result.point == "attacker_strong" and app.state.gain_db == (4.0, 14.0) and app.state.devices == 20
-    assert app.points.value == ""
-    assert "paper 1.030" in app.numbers.value
+    assert app.result.point == "attacker_strong" and app.state.gain_db == strong
+    assert app.state.devices == settings.game.devices and app.points.value == ""
+    assert f"paper {explorer.read_reported(root)['attacker_strong', 'reward']:.3f}" in app.numbers.value
 
 
 def test_the_snippet_follows_the_state(app):
@@ -445,18 +466,27 @@ def test_the_snippet_follows_the_state(app):
     app.sliders["battery_capacity"].value = 9.5
     assert "  explored: {battery_capacity: 9.5}\ncells:\n  maddpg:\n    - explored\n" in app.snippet.value
     assert "battery_capacity: 9.5" in app.copy.value and "clipboard" in app.copy.value
-    app.controller.value = "local"
+    app.controller.value = "always_local"
     assert "  cpo_maddpg:\n" in app.snippet.value
 
 
-def test_a_burst_of_changes_draws_the_last_state_once(app):
-    async def burst():
-        for capacity in np.arange(8.5, 15.5, 0.5):
-            app.sliders["battery_capacity"].value = float(capacity)
+def with_loop(change):
+    """Make a change inside an event loop, as a kernel does, and wait for the drawing."""
+
+    async def work():
+        change()
         await asyncio.sleep(0.5)
 
+    asyncio.run(work())
+
+
+def test_a_burst_of_changes_draws_the_last_state_once(app):
+    def burst():
+        for capacity in np.arange(8.5, 15.5, 0.5):
+            app.sliders["battery_capacity"].value = float(capacity)
+
     drawn = app.drawn
-    asyncio.run(burst())
+    with_loop(burst)
     assert app.drawn == drawn + 1 and app.result.state.battery_capacity == 15.0
 
 
@@ -479,35 +509,56 @@ def test_changes_from_several_threads_end_with_the_last_state(app):
 
 def test_the_buttons_train_and_stop(small, bare, no_writing):
     app = explorer.Explorer(small, bare)
-    app.length.value = 40
-    app.start.click()
-    assert app.start.disabled and not app.stop.disabled
-    first = app.training
-    app._start(None)
-    assert app.training is first
-    app.training.wait(120)
-    assert not app.start.disabled and app.stop.disabled
-    assert app.bar.value == 40 and bytes(app.live_picture.value).startswith(b"\x89PNG")
-    assert "now in the list" in app.live_text.value
+    app.live.length.value = 40
+    app.live.start.click()
+    assert app.live.start.disabled and not app.live.stop.disabled
+    first = app.live.training
+    app.live.begin(None)
+    assert app.live.training is first
+    app.live.training.join(120)
+    assert not app.live.start.disabled and app.live.stop.disabled
+    assert app.live.bar.value == 40 and bytes(app.live.picture.value).startswith(b"\x89PNG")
+    assert "now in the list of controllers" in app.live.text.value
     assert ("Trained here: CPO-MADDPG, 40 episodes", "live") in app.controller.options
     assert app.controller.value == "random"
-    app.length.value = 800
-    app.start.click()
-    app.stop.click()
-    app.training.wait(120)
-    assert "Stopped after" in app.live_text.value and app.stop.disabled
+    app.live.length.value = 800
+    app.live.start.click()
+    app.live.stop.click()
+    app.live.training.join(120)
+    assert "Stopped after" in app.live.text.value and app.live.stop.disabled
     assert "live+" in [key for _, key in app.controller.options]
 
 
-def test_a_failed_training_is_told(app, monkeypatch):
+def test_in_a_kernel_a_training_and_the_planner_report_to_the_kernels_thread(small, bare, monkeypatch):
+    app = explorer.Explorer(small, bare)
+    threads = {"show": set(), "work": set()}
+    for owner, name in ((app.live, "show"), (app.redraw, "work")):
+        step = getattr(owner, name)
+        monkeypatch.setattr(
+            owner, name, lambda step=step, name=name: (threads[name].add(threading.get_ident()), step())
+        )
+
+    async def kernel():
+        app.live.length.value = 40
+        app.live.start.click()
+        app.controller.value = "planner"
+        while app.result.label != PLANNER or app.live.start.disabled:
+            await asyncio.sleep(0.05)
+
+    asyncio.run(asyncio.wait_for(kernel(), 120))
+    assert threads == {"show": {threading.get_ident()}, "work": {threading.get_ident()}}
+    assert "now in the list of controllers" in app.live.text.value
+
+
+def test_a_failed_training_says_why_on_the_page(app, monkeypatch):
     def broken(*arguments):
         raise RuntimeError("reward is not finite")
 
-    monkeypatch.setattr(explorer, "Training", broken)
-    app.start.click()
-    app.training.wait(60)
-    assert "mx-error" in app.live_text.value and "reward is not finite" in app.live_text.value
-    assert not app.start.disabled
+    monkeypatch.setattr(live, "Training", broken)
+    app.live.start.click()
+    app.live.training.join(60)
+    assert "mx-error" in app.live.text.value and "reward is not finite" in app.live.text.value
+    assert not app.live.start.disabled
 
 
 def test_without_any_policy_the_controls_remain(settings, bare):
@@ -521,6 +572,16 @@ def test_what_a_notebook_keeps_of_it_is_one_line(app):
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
+ROOMS = {"config", "system", "env", "policies", "training", "report", "explorer"}
+"""What the explorer may import."""
+
+
+def test_the_explorer_imports_the_rooms_below_it_and_no_room_imports_it():
+    for module, names in graph().items():
+        rooms = {name.split(".")[1] for name in names if name.startswith("mecpaper.")}
+        assert rooms <= ROOMS if module.startswith("mecpaper.explorer") else "explorer" not in rooms, module
+
+
 def test_only_the_explorer_knows_widgets():
     users = {module for module, names in graph().items() if any(n.split(".")[0] == "ipywidgets" for n in names)}
-    assert users == {"mecpaper.explorer"}
+    assert users == {"mecpaper.explorer.parts", "mecpaper.explorer.widgets"}

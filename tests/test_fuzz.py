@@ -24,6 +24,10 @@ from traitlets import TraitError
 from mecpaper import config, explorer
 from mecpaper.algorithms import ALGORITHMS
 from mecpaper.config import OWN, Config, ConfigError, GameConfig, Readings
+from mecpaper.explorer.parts import SLIDERS
+from mecpaper.explorer.plots import png
+from mecpaper.explorer.state import KEYS, snippet
+from mecpaper.policies.controls import CONTROLS
 from mecpaper.training.loop import Training, describe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -546,13 +550,13 @@ def test_a_cell_that_does_not_exist_is_refused_in_one_line(algorithm, scenario):
 @given(st.data())
 def test_a_state_that_cannot_be_played_is_refused_in_one_line_that_names_the_key(data):
     state = explorer.state_of(SETTINGS.game, "random")
-    key = data.draw(st.sampled_from(explorer.KEYS))
+    key = data.draw(st.sampled_from(KEYS))
     kind = KINDS["game", key]
     kind = kind.inside[0] if key == "gain_db" or is_union(kind) else kind
     value = data.draw(wrong(kind, key))
     value = data.draw(st.sampled_from([(value, 10.0), (8.0, value), (10.0, 8.0), ()])) if key == "gain_db" else value
     with pytest.raises(ConfigError, match=rf"^game\.{key}") as caught:
-        explorer.compute(SETTINGS, dataclasses.replace(state, **{key: value}), {})
+        explorer.compute(SETTINGS, dataclasses.replace(state, **{key: value}))
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -560,19 +564,19 @@ def test_a_state_that_cannot_be_played_is_refused_in_one_line_that_names_the_key
 @given(
     st.lists(st.floats(-4.0, 20.0), min_size=2, max_size=2).map(sorted).map(tuple),
     st.floats(1.0, 20.0), st.floats(0.0, 0.3), st.integers(1, 60), st.floats(0.005, 0.2),
-    st.sampled_from(list(explorer.CONTROLS)), st.integers(1, 9999),
+    st.sampled_from(list(CONTROLS)), st.integers(1, 9999),
 )  # fmt: skip
 def test_every_state_of_the_explorers_controls_is_drawn_or_refused(gain, battery, harvest, devices, limit, who, number):
     state = explorer.State(gain, battery, harvest, devices, limit, who, number)
     try:
-        result = explorer.compute(SETTINGS, state, {})
+        result = explorer.compute(SETTINGS, state)
     except ConfigError as error:
         assert re.match(r"game\.gain_db = .*rho is a share", str(error))
         return
     numbers = {name: value for name, value in result.measures.items() if name not in UNDEFINED}
     assert np.isfinite(list(numbers.values())).all()
-    assert explorer.png(explorer.draw(result)).startswith(b"\x89PNG")
-    assert "dvc repro" in explorer.snippet(SETTINGS, state, "cpo_maddpg") or result.point
+    assert png(explorer.draw(result)).startswith(b"\x89PNG")
+    assert "dvc repro" in snippet(SETTINGS, state, "cpo_maddpg") or result.point
 
 
 @functools.cache
@@ -582,10 +586,10 @@ def page():
 
 
 @rarely
-@given(st.sampled_from([*explorer.SLIDERS, "controller", "episodes", "learner", "length"]), st.sampled_from(ANYTHING))
+@given(st.sampled_from([*SLIDERS, "controller", "episodes", "learner", "length"]), st.sampled_from(ANYTHING))
 def test_no_message_from_the_page_leaves_the_explorer_without_a_picture(key, value):
     app = page()
-    widget = app.sliders.get(key) or getattr(app, key)
+    widget = app.sliders.get(key) or getattr(app.live if key in ("learner", "length") else app, key)
     with contextlib.suppress(TraitError, TypeError, ValueError):
         widget.value = value
     app.refresh()

@@ -1,4 +1,4 @@
-"""Controls that learn nothing: fixed policies, always-local, and a planner that searches the simulator itself.
+"""The planner: a search of the simulator itself for the best fixed policy, and the controls that come from it.
 
 The planner is the yardstick of every learner. It optimises a short vector, a `Plan`, by CMA-ES on common random
 numbers, and is then measured on fresh episodes. It is not an upper bound: it is the best found in a family that is
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +23,14 @@ from mecpaper.config import GameConfig
 from mecpaper.env.game import Game
 from mecpaper.env.measures import Measures, Policy, evaluate
 from mecpaper.env.streams import Stream, generators
+from mecpaper.policies.controls import CONTROLS, Control, all_request, always_local
 from mecpaper.report.statistics import interval
 
 if TYPE_CHECKING:
     import cma
 
+PLANNER = "Planner, best stationary plan"
+"""Label of the control that `find_plan` returns."""
 
 SIGNALS = (
     "local_frame_rate", "local_resolution", "local_cpu_frequency",
@@ -228,7 +232,7 @@ _KEPT = (
 
 
 def fixed_power_sor(config: GameConfig, seed: int, episodes: int) -> float:
-    """Safe offload rate with no learning at all: every chunk requested, power uniform in its range (§5.2.3).
+    """Return the safe offload rate of `controls.all_request`: every chunk requested, power uniform (§5.2.3).
 
     Args:
         config: the game; its attacker and number of devices matter.
@@ -236,10 +240,42 @@ def fixed_power_sor(config: GameConfig, seed: int, episodes: int) -> float:
     Returns:
         executed offloads per request.
     """
+    game = Game([config], episodes)
+    return float(evaluate(all_request(game), game, [seed])["sor"][0])
 
-    def policy(observation: Tensor, uniform: Tensor) -> Tensor:
-        action = (2.0 * uniform - 1.0).unflatten(-1, (config.chunks, -1))
-        action = torch.cat([torch.ones_like(action[..., :1]), action[..., 1:]], dim=-1)
-        return action.flatten(-2)
 
-    return float(evaluate(policy, Game([config], episodes), [seed])["sor"][0])
+def find_plan(config: GameConfig, generations: int) -> Control:
+    """Search twice for a stationary plan that keeps C_limit in a game, which takes some seconds.
+
+    Args:
+        config: the game to plan for.
+        generations: of each search.
+    Returns:
+        the better plan as a control: the same share of devices sends, whatever their number.
+    """
+    family = FAMILIES["stationary"]
+    vector, _ = max(plan([config] * 2, [0, 1], family, True, generations), key=lambda pair: pair[1])
+    return Control(PLANNER, lambda game: family.policy(game, torch.as_tensor(vector[None], dtype=game.dtype)), True)
+
+
+def planned_local(root: Path, config: GameConfig) -> Control:
+    """Read the best always-local plan that keeps C_limit at the default setting from data/runs/planner.csv.
+
+    Args:
+        root: the project's folder.
+        config: the game whose ranges turn the plan's settings into actions.
+    Returns:
+        the plan as a control; `CONTROLS["always_local"]` where there is no usable table.
+    """
+    try:
+        table = pd.read_csv(root / "data" / "runs" / "planner.csv")
+        rows = table[(table["game"] == "default") & (table["policy"] == "always-local") & table["constrained"]]
+        best = rows.loc[rows["reward"].idxmax()]
+    except (OSError, KeyError, ValueError):
+        return CONTROLS["always_local"]
+    actions = {}
+    for key in ("frame_rate", "resolution", "cpu_frequency"):
+        minimum, maximum = (float(np.mean(value)) for value in getattr(config, key))
+        if maximum > minimum:
+            actions[key] = float(np.clip(2.0 * (best[key] - minimum) / (maximum - minimum) - 1.0, -1.0, 1.0))
+    return Control("All local, planned settings", always_local(**actions), planned=True)

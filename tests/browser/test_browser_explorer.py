@@ -104,7 +104,7 @@ def test_in_jupyterlab_everything_moves(browser_page, console_errors, lab, scree
     gained, second = measures(page), picture(page)
     page.screenshot(path=screenshots / "explorer_2_gain.png")
     assert second != first and gained["reward"] != start["reward"]
-    assert "Outside its training: g = 4 to 14 dB" in page.locator(".mx-note").first.inner_text()
+    assert "Outside the training range: g = 4 to 14 dB" in page.locator(".mx-note").first.inner_text()
     assert "attacker_strong" in page.locator(".mx-snippet textarea").input_value()
 
     before = drawings(page)
@@ -117,14 +117,14 @@ def test_in_jupyterlab_everything_moves(browser_page, console_errors, lab, scree
     assert drawings(page) - before < MOVES
     assert f"battery_capacity: {shown}" in page.locator(".mx-snippet textarea").input_value()
 
-    page.locator(".mx-who select").select_option(label="Everyone asks, random power")
-    wait_for_drawing(page, "Everyone asks, random power: ")
+    page.locator(".mx-who select").select_option(label="All request, random power")
+    wait_for_drawing(page, "All request, random power: ")
     page.locator(".mx-tile").first.scroll_into_view_if_needed()
     page.screenshot(path=screenshots / "explorer_4_control.png")
     assert measures(page)["reward"] != stored["reward"]
 
-    page.locator(".mx-who select").select_option(label="Planner: best stationary plan found")
-    wait_for_drawing(page, "Planner: ")
+    page.locator(".mx-who select").select_option(label="Planner, best stationary plan")
+    wait_for_drawing(page, "Planner, best stationary plan: ")
     assert measures(page)["reward"] != stored["reward"]
     assert console_errors == []
 
@@ -142,7 +142,7 @@ def test_in_jupyterlab_a_wrong_input_is_answered_and_the_snippet_is_copied(brows
     press(page, ".mx-gain_db .noUi-handle-upper", "End", 1)
     wait_for_drawing(page, "g -4 to 20 dB")
     assert line.count() == 0
-    page.get_by_role("tab", name="Rebuild it").click()
+    page.get_by_role("tab", name="Reproduce").click()
     page.locator(".mx-copy").click()
     page.get_by_text("Copied", exact=True).wait_for(timeout=PATIENCE)
     copied = page.evaluate("navigator.clipboard.readText()")
@@ -178,6 +178,6 @@ def test_under_voila(browser_page, console_errors, voila, screenshots):
     press(page, ".mx-devices .noUi-handle", "ArrowRight", 10)
     wait_for_drawing(page, "N = 30")
     assert picture(page) != first
-    assert "they serve in turn" in page.locator(".mx-note").inner_text()
+    assert "the actors repeat" in page.locator(".mx-note").inner_text()
     page.screenshot(path=screenshots / "explorer_6_voila.png", full_page=True)
     assert console_errors == []

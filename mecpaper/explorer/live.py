@@ -1,0 +1,130 @@
+"""A short training in a thread, to be watched and stopped, and the figure of its curve."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from mecpaper.config import Config, parse
+from mecpaper.config.registry import ALGORITHMS
+from mecpaper.explorer.plots import BLUE, RED, clear, round_ticks, write_key
+from mecpaper.explorer.state import NAME, State, game_of, state_of
+from mecpaper.policies.stored import StoredPolicy
+from mecpaper.report.figures import STYLE
+from mecpaper.training.loop import Training
+
+LEARNERS = tuple(key for key, algorithm in ALGORITHMS.items() if algorithm.learns)
+
+
+def live_settings(settings: Config, state: State, episodes: int, seed: int = 1) -> Config:
+    """Return params.yaml with the state as the scenario `NAME` and a scale small enough to watch.
+
+    Raises:
+        ConfigError: a state that cannot be played, or a number of episodes that is not a multiple of four.
+    """
+    data = settings.model_dump()
+    data["scenarios"] = {"default": {}, NAME: state.changes(settings.game)}
+    data["cells"], data["policies"] = {}, []
+    data["evaluation"] |= {"curve_episodes": 2, "final_episodes": 1}
+    data["run"] |= {"seeds": [seed], "episodes": episodes, "episodes_at_once": 4, "slots_per_update": 5}
+    data["run"] |= {"curve_every": 4, "reduced": {"seeds": [seed], "slots_per_update": 5}}
+    return parse(Config, data)
+
+
+class _Stopped(Exception):
+    """Raised inside a training to end it."""
+
+
+class LiveTraining(threading.Thread):
+    """A short training, started by `start()`; it writes nothing.
+
+    Args:
+        settings: params.yaml.
+        state: what to train on.
+        algorithm: one of `LEARNERS`.
+        episodes: number of episodes, a multiple of four.
+        report: called in the thread after every change of `curve` or `status`.
+    Raises:
+        ConfigError: a state that cannot be played.
+
+    Attributes: `curve`, a list of (episode, reward, energy, SOR); `status`, "training", "done", "stopped" or "failed";
+    `problem`, one line after a failure; `policy`, the trained policy, None before the end; `cost_limit`, J.
+    """
+
+    def __init__(
+        self, settings: Config, state: State, algorithm: str, episodes: int, report: Callable[[], None] = lambda: None
+    ) -> None:
+        super().__init__(name="live training", daemon=True)
+        self.settings, self.state, self.algorithm, self.episodes = settings, state, algorithm, episodes
+        self.cost_limit = state.cost_limit_fraction * state_of(game_of(settings, state), "").battery_capacity
+        self.report = report
+        self.curve: list[tuple[float, ...]] = []
+        self.status, self.problem = "training", ""
+        self.policy: StoredPolicy | None = None
+        self._asked_to_stop = threading.Event()
+
+    def stop(self) -> None:
+        """Ask the training to end, which it does after the present round of episodes."""
+        self._asked_to_stop.set()
+
+    def run(self) -> None:
+        """Train, as the thread does."""
+        status = "done"
+        try:
+            training = Training(live_settings(self.settings, self.state, self.episodes), self.algorithm, NAME)
+
+            def progress(done: int, total: int, label: str) -> None:
+                new = training.curve[len(self.curve) :]
+                names = ("episode", "reward", "energy", "sor")
+                self.curve += [tuple(float(point[name][0]) for name in names) for point in new]
+                if new:
+                    self.report()
+                if self._asked_to_stop.is_set() and done < total:
+                    raise _Stopped
+
+            try:
+                training.run(progress=progress)
+            except _Stopped:
+                status = "stopped"
+            label = f"Trained here: {ALGORITHMS[self.algorithm].label}, {training.episode} episodes"
+            limit = self.state.cost_limit_fraction
+            self.policy = StoredPolicy.from_tensors(label, self.algorithm, training.policy(NAME), limit)
+        except Exception as error:  # an exception in a thread reaches nobody
+            status, self.problem = "failed", str(error).splitlines()[0]
+        self.status = status
+        self.report()
+
+
+def draw_live(training: LiveTraining, figure: Figure | None = None) -> Figure:
+    """Draw the learning curve so far: reward, energy against C_limit, safe offload rate.
+
+    Args:
+        training: whose curve.
+        figure: an earlier return value to fill again; a new figure by default.
+    """
+    points = np.array(training.curve, dtype=float).reshape(-1, 4)
+    limits = {"reward per device and slot": None, "energy, J": training.cost_limit, "SOR": None}
+    with matplotlib.rc_context(STYLE):
+        if figure is None:
+            figure = Figure(figsize=(9.0, 2.6))
+            for axes in figure.subplots(1, 3):
+                axes.set_xlabel("episode")
+                round_ticks(axes)
+            figure.subplots_adjust(left=0.055, right=0.985, top=0.95, bottom=0.18, wspace=0.22)
+        clear(figure)
+        for axes, (name, limit), values in zip(figure.axes, limits.items(), points[:, 1:].T, strict=True):
+            axes.plot(points[:, 0], values, color=BLUE, linewidth=1.8, marker=".", markersize=4)
+            shown, entries = [*values[np.isfinite(values)]], [(name, BLUE)]
+            if limit:
+                axes.axhline(limit, color=RED, linewidth=1.2, linestyle="--")
+                shown.append(limit)
+                entries.append((f"╌ C_limit {limit:.3f} J", RED))
+            low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
+            room = 0.1 * max(high - low, 0.05)
+            axes.set(xlim=(0, training.episodes), ylim=(low - room, high + 3.5 * room))
+            write_key(axes, entries, step=0.11)
+    return figure

@@ -1,0 +1,116 @@
+"""What the page of the explorer consists of: sliders, measures as tiles, lines of text, and when to redraw."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from mecpaper.explorer.playing import Result
+from mecpaper.explorer.state import Reported
+
+SLIDERS: dict[str, tuple[str, type, float, float, float, str]] = {
+    "gain_db": ("Channel gain g, dB", widgets.FloatRangeSlider, -4.0, 20.0, 0.5, ".1f"),
+    "battery_capacity": ("Battery B_max, J", widgets.FloatSlider, 1.0, 20.0, 0.5, ".1f"),
+    "harvest_fraction": ("Harvest per slot, of B_max", widgets.FloatSlider, 0.0, 0.3, 0.01, ".2f"),
+    "devices": ("Users N", widgets.IntSlider, 1, 60, 1, "d"),
+    "cost_limit_fraction": ("Energy limit C_limit, of B_max", widgets.FloatSlider, 0.005, 0.2, 0.005, ".3f"),
+}
+"""Sliders by key of params.yaml: title, widget, minimum, maximum, step and format."""
+
+TILES = {
+    "reward": ("reward", "{:.3f}"),
+    "sor": ("safe offload rate", "{:.1%}"),
+    "offload_share": ("chunks sent", "{:.1%}"),
+    "energy": ("energy, J", "{:.3f}"),
+    "ecpr_f": ("ECPR-f", "{:.1%}"),
+    "ecpr_m": ("ECPR-m", "{:.1%}"),
+    "battery": ("mean battery, J", "{:.2f}"),
+    "latency": ("latency, s", "{:.3f}"),
+    "accuracy": ("accuracy", "{:.3f}"),
+}
+"""Measures above the figure: name and format."""
+
+CSS = """<style>
+.mx-tiles {display:flex; flex-wrap:wrap; gap:6px; line-height:1.25}
+.mx-tile {flex:1 1 92px; border:1px solid rgba(128,128,128,.35); border-radius:6px; padding:5px 9px}
+.mx-tile b {display:block; font-size:17px; font-variant-numeric:tabular-nums}
+.mx-tile span, .mx-hint {font-size:11px; opacity:.72}
+.mx-hint {line-height:1.2}
+.mx-error {color:#b3261e; font-size:12px; font-weight:600; line-height:1.3; white-space:normal}
+.mx-note {border-left:4px solid #de8f05; background:rgba(222,143,5,.13); padding:4px 9px; font-size:12px;
+  line-height:1.35; white-space:normal}
+.mx-title {font-size:13px; font-weight:600}
+.mx-snippet textarea {font-family:monospace}
+</style>"""
+
+
+def line(kind: str, text: str) -> str:
+    """Return a line of text as HTML; `kind` is one of the classes of `CSS`: "hint", "note", "error" or "title"."""
+    return f'<div class="mx-{kind}">{html.escape(text)}</div>'
+
+
+def tiles(result: Result, at_default: Result, reported: Reported) -> str:
+    """Return the measures as HTML, each beside its value at the default setting and, where it has one, the paper's."""
+    parts = []
+    for key, (name, style) in TILES.items():
+        pair = (result.measures[key], at_default.measures[key])
+        value, before = (style.format(number) if np.isfinite(number) else "–" for number in pair)
+        note = f"C_limit {result.cost_limit:.3f}" if key == "energy" else f"default {before}"
+        printed = reported.get((result.point or "", key))
+        if printed is not None:
+            note += f"<br>paper {style.format(printed)}"
+        tile = f"<span>{name}</span><b>{value}</b><span>{note}</span>"
+        parts.append(f'<div class="mx-tile" data-measure="{key}">{tile}</div>')
+    return f'<div class="mx-tiles">{"".join(parts)}</div>'
+
+
+def in_this_loop() -> Callable[[Callable[[], None]], Any]:
+    """Return a function with which another thread has work done in the event loop that runs now, as a kernel's does.
+
+    Where no loop runs, it does the work at once.
+    """
+    try:
+        return asyncio.get_running_loop().call_soon_threadsafe
+    except RuntimeError:
+        return lambda work: work()
+
+
+class LastOnly:
+    """Calls `work` soon after a request; requests that come before it begins are one request.
+
+    Inside a running event loop (a kernel) a burst of requests ends in one call, which sees the last state. Without a
+    loop the call is made at once. Kernels may deliver messages in several threads: calls take turns, and the last one
+    to begin comes after the last request.
+    """
+
+    SECONDS = 0.02
+    """How long requests are gathered."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work, self.turn = work, threading.RLock()
+        self._waiting, self._flag = False, threading.Lock()
+
+    def request(self) -> None:
+        """Ask for a call."""
+        with self._flag:
+            if self._waiting:
+                return
+            self._waiting = True
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._call()
+        else:
+            loop.call_later(self.SECONDS, self._call)
+
+    def _call(self) -> None:
+        with self.turn:
+            # From here on a request is a new one: what it is about may not be seen by this call.
+            self._waiting = False
+            self.work()

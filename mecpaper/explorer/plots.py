@@ -1,0 +1,239 @@
+"""A result as a figure of seven panels."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from mecpaper.explorer.playing import Result
+from mecpaper.explorer.state import Reported
+from mecpaper.report.figures import STYLE
+
+BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0173b2", "#de8f05", "#029e73", "#c44601", "#b05fa0", "0.45"
+"""From the colour-blind palette, some darker so that text is legible; no two lines differ in colour alone."""
+
+PANELS = (
+    ("Secrecy rate of every request, Eq. 12", "worst-case secrecy rate, Mbit/s", ""),
+    ("Safe offload rate, SOR", "sent per request", ""),
+    ("Where offloading is secure", "transmit power, W", "gain g, dB"),
+    ("Battery, Eq. 8", "slot", "J"),
+    ("Reward and its terms, Eq. 24", "slot", ""),
+    ("Energy against its limit, Eq. 39", "slot", "J"),
+    ("Offload share", "slot", ""),
+)
+"""Title, horizontal and vertical label of each panel."""
+
+DASHED = (0, (5, 2))
+BOX: dict[str, Any] = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.5}
+
+
+def canvas() -> Figure:
+    """Make an empty figure of seven panels, which `draw` can fill again and again."""
+    style = {"axes.titlesize": 10, "axes.titleweight": "bold", "axes.titley": 1.03, "axes.titlelocation": "left"}
+    with matplotlib.rc_context(STYLE | style):
+        figure = Figure(figsize=(12.6, 6.4))
+        top = figure.add_gridspec(1, 3, left=0.04, right=0.955, top=0.945, bottom=0.59, wspace=0.17)
+        below = figure.add_gridspec(1, 4, left=0.04, right=0.985, top=0.435, bottom=0.075, wspace=0.22)
+        places = [*(top[0, i] for i in range(3)), *(below[0, i] for i in range(4))]
+        for place, (title, across, up) in zip(places, PANELS, strict=True):
+            axes = figure.add_subplot(place)
+            axes.set(title=title, xlabel=across)
+            axes.set_ylabel(up, labelpad=1)
+            round_ticks(axes)
+        for axes in figure.axes[:2]:
+            axes.set_yticks([])
+    return figure
+
+
+def draw(result: Result, reported: Reported | None = None, figure: Figure | None = None) -> Figure:
+    """Draw a result in seven panels.
+
+    Args:
+        result: what `compute` returned.
+        reported: see `read_reported`; by default nothing of the paper's is marked.
+        figure: one from `canvas` to fill again, a new one by default. Its axes are kept, since making them is most of
+            the work.
+    """
+    figure, reported = figure or canvas(), reported or {}
+    with matplotlib.rc_context(STYLE):
+        clear(figure)
+        secrecy, sor, plane, battery, reward, energy, offload = figure.axes
+        draw_secrecy(secrecy, result)
+        draw_sor(sor, result, reported)
+        draw_plane(plane, result)
+        draw_battery(battery, result)
+        draw_reward(reward, result, reported)
+        draw_energy(energy, result)
+        draw_offload(offload, result)
+    return figure
+
+
+def png(figure: Figure, dpi: int = 100) -> bytes:
+    """Return a figure as PNG, with little compression since that is faster."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, dpi=dpi, pil_kwargs={"compress_level": 1})
+    return buffer.getvalue()
+
+
+def round_ticks(axes: Axes) -> None:
+    """Give both axes at most six ticks, at round numbers."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(value, 10) + 0.0:g}"))
+
+
+def clear(figure: Figure) -> None:
+    """Remove everything drawn into the axes, but not the axes."""
+    for axes in figure.axes:
+        for artist in (*axes.lines, *axes.patches, *axes.collections, *axes.images, *axes.texts):
+            artist.remove()
+
+
+def write_key(
+    axes: Axes, entries: Sequence[tuple[str, Any]], x: float = 0.02, y: float = 0.97, step: float = 0.085
+) -> None:
+    """Name what is drawn, each in its colour, from the top down; a legend takes ten times as long."""
+    align = "left" if x < 0.5 else "right"
+    style: dict[str, Any] = {"fontsize": 8, "ha": align, "va": "top", "zorder": 5, "bbox": BOX | {"pad": 0.8}}
+    for place, (text, color) in enumerate(entries):
+        axes.text(x, y - step * place, text, color=color, transform=axes.transAxes, **style)
+
+
+def without_requests(axes: Axes) -> None:
+    axes.text(0.5, 0.5, "no offload requests", transform=axes.transAxes, ha="center", va="center", color=GREY)
+
+
+def slots_of(values: NDArray) -> NDArray:
+    return np.arange(1, len(values) + 1)
+
+
+def draw_secrecy(axes: Axes, result: Result) -> None:
+    """Draw the distribution of the worst-case secrecy rate of the requests, executed and refused apart."""
+    rate, done = result.request_rate, result.request_done
+    if not len(rate):
+        axes.set_xlim(-20.0, 80.0)
+        return without_requests(axes)
+    low, high = np.quantile(rate, [0.002, 0.99])
+    bins = np.linspace(min(low, 0.0), max(high, 1.0), 45)
+    sent, refused = (np.histogram(part, bins)[0] for part in (rate[done], rate[~done]))
+    axes.stairs(sent, bins, fill=True, color=BLUE, alpha=0.85)
+    axes.stairs(sent + refused, bins, baseline=sent, fill=True, color=ORANGE, alpha=0.85)
+    axes.axvline(0.0, color="0.2", linewidth=1)
+    axes.set(xlim=(bins[0], bins[-1]), ylim=(0, 1.1 * (sent + refused).max()))
+    return write_key(axes, [(f"■ sent {done.mean():.0%}", BLUE), (f"■ refused {(~done).mean():.0%}", ORANGE)], x=0.98)
+
+
+def draw_sor(axes: Axes, result: Result, reported: Reported) -> None:
+    """Draw the distribution of the safe offload rate over slots; episodes are ticks, the paper's values dashes."""
+    axes.set_xlim(0.0, 1.02)
+    if not len(result.slot_sor):
+        return without_requests(axes)
+    count, bins = np.histogram(result.slot_sor, np.linspace(0.0, 1.02, 35))
+    top, mean = count.max(), result.measures["sor"]
+    axes.stairs(count, bins, fill=True, color=BLUE, alpha=0.35)
+    axes.plot(result.episode_sor, np.full(len(result.episode_sor), -0.06 * top), "|", color=BLUE, markersize=9)
+    axes.axvline(mean, color=BLUE, linewidth=2)
+    for scenario in (name for name in result.attackers if (name, "sor") in reported):
+        value, color = reported[scenario, "sor"], attacker_color(result, scenario, GREY)
+        axes.axvline(value, color=color, linewidth=1, linestyle=DASHED)
+        style: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "top", "fontsize": 7.5, "zorder": 5, "bbox": BOX}
+        axes.text(value - 0.006, 1.22 * top, scenario.removeprefix("attacker_"), color=color, **style)
+    axes.set_ylim(-0.12 * top, 1.25 * top)
+    entries = [(f"━ mean {mean:.3f}", BLUE), ("■ slots", "#5b9fc9"), ("❙ episodes", BLUE)]
+    return write_key(axes, [*entries, ("╌ the paper's, Table 4", GREY)])
+
+
+def attacker_color(result: Result, scenario: str, other: str) -> str:
+    """Return red for the attacker that is played."""
+    return RED if tuple(result.game.gain_db) == result.attackers[scenario] else other
+
+
+def draw_plane(axes: Axes, result: Result) -> None:
+    """Draw the share of situations in which a chunk is secure, over own power and gain, and some of the requests."""
+    left, right, low, high = extent = (result.power[0], result.power[-1], result.gain[0], result.gain[-1])
+    axes.imshow(result.secure, origin="lower", aspect="auto", extent=extent, cmap="Blues", vmin=0, vmax=1.25)
+    axes.grid(False)
+    step = max(1, len(result.request_power) // 150)
+    power, gain, done = (part[::step] for part in (result.request_power, result.request_gain, result.request_done))
+    axes.scatter(power[done], gain[done], s=14, color="white", edgecolor="0.15", linewidth=0.6)
+    axes.scatter(power[~done], gain[~done], s=16, marker="x", color=ORANGE, linewidth=1.2)
+    for place, (scenario, gains) in enumerate(result.attackers.items()):
+        x = right + (right - left) * (0.025 + 0.042 * place)
+        color = attacker_color(result, scenario, "0.55")
+        axes.plot([x, x], gains, color=color, linewidth=9, clip_on=False, solid_capstyle="butt")
+        style: dict[str, Any] = {"ha": "center", "va": "center", "rotation": 90, "fontsize": 6.5, "color": "white"}
+        axes.text(x, float(np.mean(gains)), scenario.removeprefix("attacker_"), **style)
+    for bound in result.game.gain_db:
+        axes.axhline(bound, color="0.15", linewidth=1, linestyle=":")
+    axes.set(xlim=(left, right), ylim=(low, high))
+    write_key(axes, [("○ sent", "0.15")])
+    write_key(axes, [("✕ refused", ORANGE)], x=0.15)
+    write_key(axes, [("light: never secure, dark: always", BLUE)], x=0.98)
+    style = {"transform": axes.transAxes, "fontsize": 7.5, "ha": "right", "va": "top", "color": GREY}
+    axes.text(1.15, -0.09, "the paper's\nattackers", **style)
+
+
+def draw_battery(axes: Axes, result: Result) -> None:
+    """Draw the battery of every device in one episode, the mean over all episodes, and the threshold."""
+    axes.plot(result.battery, color=BLUE, linewidth=0.5, alpha=0.4)
+    axes.plot(result.battery_mean, color=BLUE, linewidth=2)
+    axes.axhline(result.threshold, color=RED, linewidth=1.2, linestyle="--")
+    axes.set(xlim=(0, len(result.battery) - 1), ylim=(0, 1.35 * result.battery[0].max()))
+    entries = [("━ mean, thin: devices of one episode", BLUE), (f"╌ threshold {result.threshold:.2f} J", RED)]
+    write_key(axes, entries)
+
+
+def draw_reward(axes: Axes, result: Result, reported: Reported) -> None:
+    """Draw the reward per device and slot and its three terms, Eq. 24."""
+    lines = (
+        ("reward", "", "0.1", "-", "━"),
+        ("quality", "", GREEN, "--", "╌"),
+        ("cost", "minus ", ORANGE, "-.", "╌"),
+        ("penalty", "minus ", PURPLE, ":", "┈"),
+    )
+    slots, entries = slots_of(result.terms["reward"]), []
+    for name, sign, color, dash, mark in lines:
+        values = result.terms[name]
+        axes.plot(slots, values, color=color, linestyle=dash, linewidth=2 if name == "reward" else 1.4)
+        mean = abs(values.mean()) if sign else values.mean()
+        entries.append((f"{mark} {sign}{name} {mean:.2f}", color))
+    value = reported.get((result.point or "", "reward"))
+    if value is not None:
+        axes.axhline(value, color=RED, linewidth=1, linestyle=DASHED)
+        entries.append((f"╌ paper's reward {value:.2f}", RED))
+    every = np.concatenate(list(result.terms.values()))
+    low, high = every.min(), max(every.max(), value or 0.0)
+    axes.set(xlim=(1, slots[-1]), ylim=(low - 0.6 * (high - low), high + 0.08 * (high - low)))
+    write_key(axes, entries[:3], y=0.26)
+    write_key(axes, entries[3:], x=0.98, y=0.26)
+
+
+def draw_energy(axes: Axes, result: Result) -> None:
+    """Draw the energy of a device in a slot against C_limit, Eq. 39."""
+    slots, (mean, low, high) = slots_of(result.energy), result.energy.T
+    axes.fill_between(slots, low, high, color=BLUE, alpha=0.2, linewidth=0)
+    axes.plot(slots, mean, color=BLUE, linewidth=2)
+    axes.axhline(result.cost_limit, color=RED, linewidth=1.2, linestyle="--")
+    axes.set(xlim=(1, slots[-1]), ylim=(0, 1.5 * max(result.cost_limit, result.energy.max())))
+    entries = [(f"━ mean {result.measures['energy']:.3f} J, band 5-95 %", BLUE)]
+    write_key(axes, [*entries, (f"╌ C_limit {result.cost_limit:.3f} J", RED)])
+
+
+def draw_offload(axes: Axes, result: Result) -> None:
+    """Draw the share of chunks for which offloading was requested, and of those that were sent."""
+    slots, (requested, sent) = slots_of(result.offload), result.offload.T
+    axes.fill_between(slots, sent, requested, color=ORANGE, alpha=0.25, linewidth=0)
+    axes.plot(slots, requested, color=ORANGE, linestyle="--", linewidth=1.4)
+    axes.plot(slots, sent, color=BLUE, linewidth=2)
+    axes.set(xlim=(1, slots[-1]), ylim=(0, 1.35 * max(0.1, result.offload.max())))
+    entries = [(f"╌ requested {requested.mean():.1%} of chunks", ORANGE), (f"━ sent {sent.mean():.1%}", BLUE)]
+    write_key(axes, entries)

@@ -1,0 +1,133 @@
+"""What the controls say, and what params.yaml and the paper say about it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mecpaper.config import Config, GameConfig
+from mecpaper.config.registry import ALGORITHMS
+
+KEYS = ("gain_db", "battery_capacity", "harvest_fraction", "devices", "cost_limit_fraction")
+"""The constants of the game that the explorer moves, by their names in params.yaml."""
+
+NAME = "explored"
+"""Name of the scenario in the snippet, and of the one that is trained live."""
+
+Reported = Mapping[tuple[str, str], float]
+"""(scenario, measure) -> what the paper reports for CPO-MADDPG."""
+
+
+@dataclass(frozen=True)
+class State:
+    """Five constants of the game, the controller, and the seed of the random episodes."""
+
+    gain_db: tuple[float, float]
+    battery_capacity: float
+    harvest_fraction: float
+    devices: int
+    cost_limit_fraction: float
+    controller: str
+    episodes: int = 1
+
+    def range_of(self, key: str) -> tuple[float, float]:
+        """Return a constant as a range; a single value is both ends."""
+        value = getattr(self, key)
+        return value if isinstance(value, tuple) else (value, value)
+
+    def changes(self, game: GameConfig) -> dict[str, Any]:
+        """Return the constants that differ from those of `game`, as params.yaml writes them."""
+        values = {key: getattr(self, key) for key in KEYS} | {"gain_db": list(self.gain_db)}
+        return {key: value for key, value in values.items() if value != getattr(game, key)}
+
+    def __str__(self) -> str:
+        return (
+            f"g {span(*self.gain_db)} dB, B_max {self.battery_capacity:g} J, harvest {self.harvest_fraction:g} B_max, "
+            f"N = {self.devices}, C_limit {self.cost_limit_fraction:g} B_max"
+        )
+
+
+def span(low: float, high: float) -> str:
+    """Format a range, or the one value that it holds."""
+    return f"{low:.3g}" if abs(high - low) < 1e-6 else f"{low:.3g} to {high:.3g}"
+
+
+def state_of(game: GameConfig, controller: str, episodes: int = 1) -> State:
+    """Return the state that plays a game as it is; unequal batteries are replaced by their mean."""
+    values = {key: getattr(game, key) for key in KEYS} | {"gain_db": tuple(game.gain_db)}
+    values["battery_capacity"] = float(np.mean(game.battery_capacity))
+    return State(**values, controller=controller, episodes=episodes)
+
+
+def game_of(settings: Config, state: State) -> GameConfig:
+    """Return the game of a state.
+
+    Raises:
+        ConfigError: one line with the key, the value and what is allowed, for a game that cannot be played.
+    """
+    return settings.game.changed(**state.changes(settings.game))
+
+
+def operating_points(settings: Config, keys: tuple[str, ...] = KEYS) -> dict[str, GameConfig]:
+    """Return the scenarios of params.yaml that change nothing but these constants, the default among them."""
+    names = [name for name, changes in settings.scenarios.items() if set(changes) <= set(keys)]
+    return {name: settings.scenario(name) for name in names}
+
+
+def point_of(settings: Config, game: GameConfig) -> str | None:
+    """Return the name of the operating point that a game is; None for any other."""
+    return next((name for name, point in operating_points(settings).items() if point == game), None)
+
+
+def values_of(settings: Config, key: str) -> list[tuple[float, float]]:
+    """Return the values of a constant in the scenarios that change it alone, as ranges, the narrowest first."""
+    values = {state_of(game, "").range_of(key) for game in operating_points(settings, (key,)).values()}
+    return sorted(values, key=lambda value: (value[1] - value[0], value))
+
+
+def attackers_of(settings: Config) -> dict[str, tuple[float, float]]:
+    """Return the range of gains in dB of every attacker, by scenario: those named so that change the gains alone."""
+    points = operating_points(settings, ("gain_db",)).items()
+    return {name: (game.gain_db[0], game.gain_db[1]) for name, game in points if name.startswith("attacker_")}
+
+
+def read_reported(root: Path) -> Reported:
+    """Read the paper's measures from data/paper/reported.csv; of two values for one measure, the first."""
+    table = pd.read_csv(root / "data" / "paper" / "reported.csv")
+    rows = table[(table["algorithm"] == "cpo_maddpg") & table["measure"].isin(["reward", "sor"])]
+    rows = rows.drop_duplicates(["scenario", "measure"]).set_index(["scenario", "measure"])
+    return rows["value"].astype(float).to_dict()
+
+
+def snippet(settings: Config, state: State, algorithm: str) -> str:
+    """Return the lines for params.yaml with which `dvc repro` trains on a state and keeps the policy.
+
+    Args:
+        settings: params.yaml as it is.
+        state: what to reproduce.
+        algorithm: the algorithm to train.
+    Raises:
+        ConfigError: a state that cannot be played.
+    """
+    known = point_of(settings, game_of(settings, state))
+    if any(known in names for key, names in settings.cells.items() if key == algorithm):
+        return f"# Nothing to add: params.yaml trains {algorithm} on this setting as the scenario {known}.\n"
+    lines = ["# Add these lines to the sections of the same names in params.yaml, then run: dvc repro"]
+    if known is None:
+        names = (NAME if count == 1 else f"{NAME}_{count}" for count in itertools.count(1))
+        name = next(name for name in names if name not in settings.scenarios)
+        changes = ", ".join(f"{key}: {value}" for key, value in state.changes(settings.game).items())
+        lines += ["scenarios:", f"  {name}: {{{changes}}}"]
+    else:
+        name = known
+        lines.append(f"# (params.yaml has this setting as the scenario {name}.)")
+    lines += ["cells:", f"  {algorithm}:", f"    - {name}"]
+    if ALGORITHMS[algorithm].learns and name not in settings.policies:
+        lines += ["policies:", f"  - {name}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,315 @@
+"""The controls of the explorer: they pass values on to the other modules, and put what these return on the page."""
+
+from __future__ import annotations
+
+import html
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from mecpaper.config import Config, ConfigError, find_root, load
+from mecpaper.config.registry import ALGORITHMS
+from mecpaper.env.game import Game
+from mecpaper.explorer.live import LEARNERS, LiveTraining, draw_live
+from mecpaper.explorer.parts import CSS, SLIDERS, LastOnly, in_this_loop, line, tiles
+from mecpaper.explorer.playing import DEVICE_EPISODES, Result, compute
+from mecpaper.explorer.plots import canvas, draw, png
+from mecpaper.explorer.state import State, operating_points, read_reported, snippet, span, state_of, values_of
+from mecpaper.policies.library import read_controllers
+from mecpaper.policies.planner import PLANNER, find_plan
+from mecpaper.policies.stored import StoredPolicy
+
+WIDE = {"width": "96%"}
+
+
+def marked(widget: Any, name: str) -> Any:
+    """Give a widget the CSS class by which the page and the browser tests find it."""
+    widget.add_class(f"mx-{name}")
+    return widget
+
+
+def title(text: str) -> widgets.HTML:
+    """Make the title of a control."""
+    return widgets.HTML(line("title", text))
+
+
+class LiveTab:
+    """Buttons and curve of a live training.
+
+    `state` returns the state to train on, `trained` takes every policy that a training ends with, and the lock `turn`
+    is held while the page changes.
+    """
+
+    def __init__(
+        self, settings: Config, state: Callable[[], State], trained: Callable[[StoredPolicy], None], turn: Any
+    ) -> None:
+        self.settings, self.state, self.trained, self.turn = settings, state, trained, turn
+        self.training: LiveTraining | None = None
+        self.figure: Figure | None = None
+        learners = [(ALGORITHMS[key].label, key) for key in LEARNERS]
+        self.learner = widgets.Dropdown(options=learners, layout={"width": "150px"})
+        self.length = widgets.IntSlider(value=200, min=40, max=800, step=40, layout={"width": "260px"})
+        self.start = marked(widgets.Button(description="▶ Train", button_style="primary"), "start")
+        self.stop = marked(widgets.Button(description="■ Stop", disabled=True), "stop")
+        self.start.on_click(self.begin)
+        self.stop.on_click(self.end)
+        self.bar = widgets.IntProgress(min=0, max=1, value=0, layout={"width": "180px"})
+        self.text = widgets.HTML()
+        layout = {"width": "100%", "max_width": "1000px", "display": "none"}
+        self.picture = marked(widgets.Image(format="png", layout=layout), "live")
+        row = [self.learner, widgets.Label("episodes"), self.length, self.start, self.stop, self.bar]
+        wrapped = widgets.HBox(row, layout={"flex_flow": "row wrap", "align_items": "center"})
+        self.view = widgets.VBox([wrapped, self.text, self.picture])
+        self.say(
+            "Trains on the setting above from scratch, with one seed, in the background; no file is written. A few "
+            "hundred episodes show how learning starts; they are not a result."
+        )
+
+    def say(self, text: str, kind: str = "hint") -> None:
+        """Show a line under the buttons."""
+        self.text.value = line(kind, text)
+
+    def begin(self, button: Any) -> None:
+        """Start a training on the present state."""
+        if self.training is not None and self.training.status == "training":
+            return
+        soon = in_this_loop()
+        try:
+            state, length = self.state(), self.length.value
+            training = LiveTraining(self.settings, state, self.learner.value, length, lambda: soon(self.show))
+        except ConfigError as error:
+            return self.say(str(error), "error")
+        self.training = training
+        self.start.disabled, self.stop.disabled = True, False
+        self.bar.max, self.bar.value = length, 0
+        self.say("Starting …")
+        training.start()
+
+    def end(self, button: Any) -> None:
+        """Stop the training."""
+        if self.training is not None:
+            self.training.stop()
+        self.stop.disabled = True
+
+    def show(self) -> None:
+        """Show the training as it stands: curve, bar and text; at its end hand over the policy."""
+        with self.turn:
+            training = self.training
+            if training is None:
+                return
+            done = 0.0
+            if training.curve:
+                done, reward, energy, _ = training.curve[-1]
+                self.bar.value = int(done)
+                self.figure = draw_live(training, self.figure)
+                self.picture.value = png(self.figure)
+                self.picture.layout.display = None
+                self.say(
+                    f"{ALGORITHMS[training.algorithm].label}, {training.state}: {done:g} of {training.episodes} "
+                    f"episodes, reward {reward:.3f}, energy {energy:.3f} J"
+                )
+            if training.status != "training":
+                self.start.disabled, self.stop.disabled = False, True
+            if training.status == "failed":
+                self.say(training.problem, "error")
+            elif training.policy is not None:
+                self.trained(training.policy)
+                end = "Stopped" if training.status == "stopped" else "Done"
+                self.say(f"{end} after {done:g} episodes; the policy is now in the list of controllers.")
+
+
+class Explorer:
+    """The controls, the measures, the figure, a live training and a snippet; show it as the last line of a cell.
+
+    Args:
+        settings: params.yaml; the project's own by default.
+        root: the project's folder; found by default.
+    """
+
+    def __init__(self, settings: Config | None = None, root: Path | None = None) -> None:
+        self.root = root or find_root()
+        self.settings = settings or load(self.root / "params.yaml")
+        # Small tensors: a second thread only takes time from the live training.
+        torch.set_num_threads(1)
+        self.policies = read_controllers(self.root, self.settings)
+        self.reported = read_reported(self.root)
+        self.figure = canvas()
+        self.at_default: dict[tuple[str, int], Result] = {}
+        self.result: Result | None = None
+        self.search: threading.Thread | None = None
+        self.drawn = 0
+        self.redraw = LastOnly(self.refresh)
+        self.live = LiveTab(self.settings, lambda: self.state, self._add, self.redraw.turn)
+        self._build()
+        self.refresh()
+
+    def _build(self) -> None:
+        self.controller = marked(widgets.Dropdown(options=self._choices(), layout=WIDE), "who")
+        self.points = widgets.Dropdown(options=self._points(), layout=WIDE)
+        self.episodes = widgets.BoundedIntText(value=1, min=1, max=9999, layout={"width": "90px"})
+        self.sliders: dict[str, Any] = {}
+        self.hints = {key: widgets.HTML() for key in SLIDERS}
+        self.papers = {key: ", ".join(span(*value) for value in values_of(self.settings, key)) for key in SLIDERS}
+        start = state_of(self.settings.game, "")
+        points = [start, *(state_of(game, "") for game in operating_points(self.settings).values())]
+        rows = {}
+        for key, (text, kind, minimum, maximum, step, style) in SLIDERS.items():
+            # Whatever params.yaml says can be shown.
+            ends = [end for point in points for end in point.range_of(key)]
+            options: dict[str, Any] = {"min": min(minimum, *ends), "max": max(maximum, *ends), "step": step}
+            slider = kind(value=getattr(start, key), readout_format=style, layout=WIDE, **options)
+            self.sliders[key] = marked(slider, key)
+            parts = [title(text), self.sliders[key], self.hints[key]]
+            rows[key] = widgets.VBox(parts, layout={"margin": "0 0 4px 0"})
+        self.notice = widgets.HTML(layout=WIDE)
+        self.numbers, self.footer, self.copy = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        layout = {"width": "100%", "max_width": "1400px"}
+        self.picture = marked(widgets.Image(format="png", layout=layout), "picture")
+        layout = {"width": "100%", "max_width": "900px", "height": "170px"}
+        self.snippet = marked(widgets.Textarea(disabled=True, layout=layout), "snippet")
+        first = [title("Controller"), self.controller, title("Operating point"), self.points]
+        first += [title("Seed of the random episodes"), self.episodes]
+        columns = [first, [rows[key] for key in ("gain_db", "battery_capacity", "harvest_fraction")]]
+        columns.append([rows["devices"], rows["cost_limit_fraction"], self.notice])
+        third = {"width": "32%", "min_width": "250px", "margin": "0 1% 0 0"}
+        boxes = [widgets.VBox(column, layout=third) for column in columns]
+        controls = widgets.HBox(boxes, layout={"flex_flow": "row wrap"})
+        tabs = widgets.Tab([self.live.view, widgets.VBox([self.snippet, self.copy])])
+        tabs.titles = ("Live training", "Reproduce")
+        self.view = widgets.VBox([widgets.HTML(CSS), controls, self.numbers, self.picture, self.footer, tabs])
+        for widget in (*self.sliders.values(), self.controller, self.episodes):
+            widget.observe(lambda change: self.redraw.request(), "value")
+        self.points.observe(self._move_to_point, "value")
+
+    def _choices(self) -> list[tuple[str, str]]:
+        """Return labels and names of the controllers; the planner is among them before it has been searched."""
+        labels = {"planner": PLANNER} | {name: policy.label for name, policy in self.policies.items()}
+        return [(label, name) for name, label in sorted(labels.items(), key=lambda pair: pair[0] == "planner")]
+
+    def _points(self) -> list[tuple[str, str]]:
+        shown = [("choose a scenario …", "")]
+        for name in operating_points(self.settings):
+            changes = self.settings.scenarios[name].items()
+            text = ", ".join(f"{key} {value}" for key, value in changes) or "as in Table 2"
+            shown.append((f"{name}: {text}".replace("_", " "), name))
+        return shown
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        bundle = self.view._repr_mimebundle_(**options)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        text = "The explorer needs a running kernel: run this cell in JupyterLab, or open with Voila."
+        return data | {"text/plain": text}
+
+    # -- state in, figure out --------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """What the controls say now."""
+        # Sliders count in steps of binary fractions; params.yaml has the decimal that was meant.
+        values: dict[str, Any] = {key: np.round(slider.value, 6).tolist() for key, slider in self.sliders.items()}
+        values["gain_db"] = tuple(values["gain_db"])
+        return State(**values, controller=self.controller.value, episodes=self.episodes.value)
+
+    def refresh(self) -> None:
+        """Compute and draw what the controls say now; show what is wrong with an invalid state beside its control."""
+        started, state = time.perf_counter(), self.state
+        if state.controller == "planner" and "planner" not in self.policies:
+            return self._search()
+        try:
+            result = compute(self.settings, state, self.policies)
+            at_default = self._at_default(state, result)
+        except ConfigError as error:
+            return self._hint(state, str(error))
+        self._hint(state, "")
+        self.result = result
+        self.numbers.value = tiles(result, at_default, self.reported)
+        self.picture.value = png(draw(result, self.reported, self.figure))
+        self.notice.value = "".join(line("note", text) for text in result.notices)
+        self._show_snippet(state)
+        self.drawn += 1
+        # The first drawing also warms everything up.
+        spent = f"; drawn in {1e3 * (time.perf_counter() - started):.0f} ms" if self.drawn > 1 else ""
+        played = f"{max(1, DEVICE_EPISODES // state.devices)} episodes without exploration noise"
+        text = html.escape(f"{result.label}: {state}; {played}{spent}")
+        self.footer.value = f'<span class="mx-hint" data-drawn="{self.drawn}">{text}</span>'
+
+    def _search(self) -> None:
+        """Search the planner's plan in a thread, and draw when it is found."""
+        self.notice.value = line("note", "The planner searches once, which takes some seconds.")
+        if self.search is not None:
+            return
+        soon = in_this_loop()
+
+        def find() -> None:
+            self.policies["planner"] = find_plan(self.settings.game, self.settings.planner.generations)
+            soon(self.redraw.request)
+
+        self.search = threading.Thread(target=find, name="planner", daemon=True)
+        self.search.start()
+
+    def _trained(self, state: State) -> StoredPolicy | None:
+        policy = self.policies.get(state.controller)
+        return policy if isinstance(policy, StoredPolicy) else None
+
+    def _at_default(self, state: State, result: Result) -> Result:
+        """Return what the same controller and episodes give at the default setting, which `result` may be."""
+        key = (state.controller, state.episodes)
+        if not state.changes(self.settings.game):
+            self.at_default[key] = result
+        if key not in self.at_default:
+            self.at_default[key] = compute(self.settings, state_of(self.settings.game, *key), self.policies)
+        return self.at_default[key]
+
+    def _hint(self, state: State, problem: str) -> None:
+        """Show the paper's and the training's values under each control, and a problem under the one it is about."""
+        named = problem.partition(" ")[0].removeprefix("game.")
+        policy, trained = self._trained(state), {}
+        if policy:
+            trained = policy.trained_range(Game([self.settings.game])) | {"devices": (policy.devices,) * 2}
+        for key, hint in self.hints.items():
+            text = f"paper {self.papers[key]}" + (f"; trained on {span(*trained[key])}" if key in trained else "")
+            hint.value = line("hint", text) + (line("error", problem) if named == key else "")
+        if problem:
+            self.footer.value = '<span class="mx-hint">The figure shows the last valid setting.</span>'
+            if named not in self.hints:
+                self.notice.value = line("error", problem)
+
+    def _show_snippet(self, state: State) -> None:
+        policy = self._trained(state)
+        fallback = "random" if state.controller == "random" else "cpo_maddpg"
+        self.snippet.value = snippet(self.settings, state, policy.algorithm if policy else fallback)
+        quoted = html.escape(self.snippet.value, quote=True).replace("\n", "&#10;")
+        self.copy.value = (
+            f'<button class="lm-Widget jupyter-widgets jupyter-button widget-button mx-copy" data-text="{quoted}" '
+            "onclick=\"navigator.clipboard.writeText(this.dataset.text).then(() => this.textContent = 'Copied')\">"
+            "Copy</button>"
+        )
+
+    def _move_to_point(self, change: Any) -> None:
+        """Set all sliders to an operating point."""
+        if not change["new"]:
+            return
+        state = state_of(self.settings.scenario(change["new"]), "")
+        for key, slider in self.sliders.items():
+            slider.value = getattr(state, key)
+        self.points.value = ""
+
+    def _add(self, policy: StoredPolicy) -> None:
+        """Add a policy that was trained live to the list of controllers, once."""
+        key = "live"
+        while key in self.policies and self.policies[key] is not policy:
+            key += "+"
+        if key in self.policies:
+            return
+        self.policies[key] = policy
+        # New options reset the choice.
+        chosen = self.controller.value
+        self.controller.options = self._choices()
+        self.controller.value = chosen

@@ -1,0 +1,41 @@
+"""All that may control the devices of a game: the trained policies in data/runs, and the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from mecpaper.config import Config, ConfigError
+from mecpaper.config.registry import ALGORITHMS
+from mecpaper.policies.controls import CONTROLS, Control
+from mecpaper.policies.planner import planned_local
+from mecpaper.policies.stored import StoredPolicy, read_policy
+
+Controllers = Mapping[str, StoredPolicy | Control]
+"""Policies by key: "algorithm/scenario" of a trained one, or a key of `CONTROLS`."""
+
+
+def read_policies(root: Path, settings: Config) -> dict[str, StoredPolicy]:
+    """Read the trained policies in data/runs, by "algorithm/scenario", those at the default setting first.
+
+    Files that cannot be used, and those of algorithms and scenarios that params.yaml does not have, are left out.
+
+    Args:
+        root: the project's folder.
+        settings: gives the cost limit of each scenario.
+    """
+    paths = (root / "data" / "runs").glob("*/*/policy.safetensors")
+    found = {}
+    for path in sorted(paths, key=lambda path: (path.parts[-2] != "default", path)):
+        algorithm, scenario = path.parts[-3:-1]
+        with suppress(ConfigError, KeyError):
+            label = f"{ALGORITHMS[algorithm].label}, {scenario.replace('_', ' ')}".removesuffix(", default")
+            limit = settings.scenario(scenario).cost_limit_fraction
+            found[f"{algorithm}/{scenario}"] = read_policy(path, label, algorithm, limit)
+    return found
+
+
+def read_controllers(root: Path, settings: Config) -> dict[str, StoredPolicy | Control]:
+    """Read the trained policies, and add the controls, of which the always-local one takes the planner's settings."""
+    return {**read_policies(root, settings), **CONTROLS, "always_local": planned_local(root, settings.game)}
