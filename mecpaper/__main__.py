@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 from mecpaper.config import ConfigError, find_root, load, named
 
@@ -101,22 +102,27 @@ def notebook(options: argparse.Namespace) -> int:
     return notebook.run_all(options.notebooks)
 
 
-@command("search")
-def search(options: argparse.Namespace) -> int:
-    """Bring the search for learning numbers up to date: data/runs/tuning.csv."""
-    from mecpaper.training import tuning
+STEPS = {
+    "search": ("Search learning numbers for every learner: data/runs/tuning.csv.", "training.tuning:search"),
+    "collect": ("Gather the final measures of all experiments: data/runs/summary.csv.", "store.results:collect"),
+    "readings": ("Compare other readings of the text: three tables in data/runs.", "claims.robustness:write_tables"),
+    "summary": ("Write the results as one page: figures/summary.md.", "report.page:write_summary"),
+    "readme": ("Renew the results that README.md shows.", "report.page:refresh_readme"),
+}
+"""Name -> help, and a function of the package that takes the project's folder."""
 
-    tuning.search(load(), find_root())
-    return 0
+
+def _step(text: str, function: str) -> Act:
+    def act(options: argparse.Namespace) -> int:
+        resolve_name(f"mecpaper.{function}")(find_root())
+        return 0
+
+    act.__doc__ = text
+    return act
 
 
-@command("collect")
-def collect(options: argparse.Namespace) -> int:
-    """Gather the final measures of all stored experiments: data/runs/summary.csv."""
-    from mecpaper.store import results
-
-    results.collect(find_root())
-    return 0
+for _name, (_text, _function) in STEPS.items():
+    command(_name)(_step(_text, _function))
 
 
 def _rebuild(parser: argparse.ArgumentParser) -> None:

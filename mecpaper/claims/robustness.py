@@ -14,7 +14,7 @@ from mecpaper import config
 from mecpaper.claims.runs import ATTACKERS, BASELINES, OURS, USERS, Runs, greater
 from mecpaper.claims.verdict import MIN_SEEDS, verdict
 from mecpaper.report.labels import MEASURES
-from mecpaper.store import results
+from mecpaper.store.files import write_table
 
 HEADLINE = (1, 6, 9, 12, 22, 24)
 """The claims that are decided again."""
@@ -110,16 +110,12 @@ def measured_effects(effects: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame([(reading, "; ".join(parts)) for reading, parts in texts.items()], columns=["id", "effect"])
 
 
-def main(root: Path) -> None:
+def write_tables(root: Path) -> None:
     """Write the three tables of data/runs."""
     share = config.load(root / "params.yaml").run.reduced
     folder = root / "data" / "runs"
-    results.write_table(folder / "reading_effects.csv", reading_effects(root))
-    results.write_table(folder / "robustness.csv", robustness(root, min(len(share.seeds), MIN_SEEDS)))
+    write_table(folder / "reading_effects.csv", reading_effects(root))
+    write_table(folder / "robustness.csv", robustness(root, min(len(share.seeds), MIN_SEEDS)))
     # Read again: the words have the digits of the files.
     tables = (pd.read_csv(folder / f"{name}.csv") for name in ("reading_effects", "robustness"))
-    results.write_table(folder / "measured_effects.csv", measured_effects(*tables))
-
-
-if __name__ == "__main__":
-    main(config.find_root())
+    write_table(folder / "measured_effects.csv", measured_effects(*tables))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from mecpaper.config import Config, parse
-from mecpaper.config.registry import ALGORITHMS
+from mecpaper.config import ALGORITHMS, Config, Experiment, parse, resolve
+from mecpaper.config.schema import EvaluationConfig, ScaleConfig
 from mecpaper.explorer.plots import BLUE, RED, clear, round_ticks, write_key
 from mecpaper.explorer.state import NAME, State, game_of, state_of
 from mecpaper.policies.stored import StoredPolicy
@@ -20,19 +21,18 @@ from mecpaper.training.loop import Training
 LEARNERS = tuple(key for key, algorithm in ALGORITHMS.items() if algorithm.learns)
 
 
-def live_settings(settings: Config, state: State, episodes: int, seed: int = 1) -> Config:
-    """Return params.yaml with the state as the scenario `NAME` and a scale small enough to watch.
+def live_experiment(settings: Config, state: State, algorithm: str, episodes: int) -> Experiment:
+    """Return the experiment of an algorithm on a state, at a scale small enough to watch, with one seed.
 
     Raises:
         ConfigError: a state that cannot be played, or a number of episodes that is not a multiple of four.
     """
-    data = settings.model_dump()
-    data["scenarios"] = {"default": {}, NAME: state.changes(settings.game)}
-    data["cells"], data["policies"] = {}, []
-    data["evaluation"] |= {"curve_episodes": 2, "final_episodes": 1}
-    data["run"] |= {"seeds": [seed], "episodes": episodes, "episodes_at_once": 4, "slots_per_update": 5}
-    data["run"] |= {"curve_every": 4, "reduced": {"seeds": [seed], "slots_per_update": 5}}
-    return parse(Config, data)
+    base = resolve(settings, algorithm, "default", seeds=[1])
+    pace = {"episodes": episodes, "episodes_at_once": 4, "slots_per_update": 5, "curve_every": 4}
+    scale = parse(ScaleConfig, base.scale.model_dump() | pace, "live training")
+    episodes_measured = {"curve_episodes": 2, "final_episodes": 1}
+    evaluation = parse(EvaluationConfig, base.evaluation.model_dump() | episodes_measured, "evaluation")
+    return replace(base, scenario=NAME, game=game_of(settings, state), scale=scale, evaluation=evaluation)
 
 
 class _Stopped(Exception):
@@ -75,7 +75,7 @@ class LiveTraining(threading.Thread):
         """Train, as the thread does."""
         status = "done"
         try:
-            training = Training(live_settings(self.settings, self.state, self.episodes), self.algorithm, NAME)
+            training = Training(live_experiment(self.settings, self.state, self.algorithm, self.episodes))
 
             def progress(done: int, total: int, label: str) -> None:
                 new = training.curve[len(self.curve) :]
@@ -92,7 +92,7 @@ class LiveTraining(threading.Thread):
                 status = "stopped"
             label = f"Trained here: {ALGORITHMS[self.algorithm].label}, {training.episode} episodes"
             limit = self.state.cost_limit_fraction
-            self.policy = StoredPolicy.from_tensors(label, self.algorithm, training.policy(NAME), limit)
+            self.policy = StoredPolicy.from_tensors(label, self.algorithm, training.policy(), limit)
         except Exception as error:  # an exception in a thread reaches nobody
             status, self.problem = "failed", str(error).splitlines()[0]
         self.status = status

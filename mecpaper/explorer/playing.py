@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mecpaper.config import Config, ConfigError, GameConfig
-from mecpaper.env.game import Game, generators
-from mecpaper.env.measures import EVALUATION_STREAM, POLICY_STREAM, Measures
+from mecpaper.env.game import Game
+from mecpaper.env.measures import Measures
+from mecpaper.env.streams import Stream, generators
 from mecpaper.explorer.state import State, attackers_of, game_of, point_of, span
 from mecpaper.policies.controls import CONTROLS, Control
 from mecpaper.policies.library import Controllers
@@ -72,8 +73,8 @@ def compute(settings: Config, state: State, controllers: Controllers = CONTROLS)
     controller = controllers[state.controller]
     game = Game([config], max(1, DEVICE_EPISODES // config.devices))
     act = controller.policy(game)
-    observation = game.reset(generators([state.episodes], EVALUATION_STREAM))
-    source = generators([state.episodes], POLICY_STREAM)[0]
+    observation = game.reset(generators([state.episodes], Stream.EVALUATION))
+    source = generators([state.episodes], Stream.POLICY)[0]
     uniform = torch.rand(game.slots, 1, game.envs, game.devices, game.action_size, generator=source)
     first_gain = game.observation_names.index("gain_db_1")
     measures, kept = Measures(game), []

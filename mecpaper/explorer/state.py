@@ -116,7 +116,7 @@ def snippet(settings: Config, state: State, algorithm: str) -> str:
         ConfigError: a state that cannot be played.
     """
     known = point_of(settings, game_of(settings, state))
-    if any(known in names for key, names in settings.cells.items() if key == algorithm):
+    if any(known in names for key, names in settings.experiments.items() if key == algorithm):
         return f"# Nothing to add: params.yaml trains {algorithm} on this setting as the scenario {known}.\n"
     lines = ["# Add these lines to the sections of the same names in params.yaml, then run: dvc repro"]
     if known is None:
@@ -127,7 +127,7 @@ def snippet(settings: Config, state: State, algorithm: str) -> str:
     else:
         name = known
         lines.append(f"# (params.yaml has this setting as the scenario {name}.)")
-    lines += ["cells:", f"  {algorithm}:", f"    - {name}"]
+    lines += ["experiments:", f"  {algorithm}:", f"    - {name}"]
     if ALGORITHMS[algorithm].learns and name not in settings.policies:
         lines += ["policies:", f"  - {name}"]
     return "\n".join(lines) + "\n"

@@ -20,7 +20,7 @@ from mecpaper.report.labels import AXES, VERDICTS
 from mecpaper.report.labels import NAMES as NAMES
 from mecpaper.report.labels import ORDER as ORDER
 from mecpaper.report.statistics import interval, running_mean
-from mecpaper.store.results import write_atomically
+from mecpaper.store.files import write_atomically
 
 STYLE: dict[Any, Any] = {
     "font.size": 9,

@@ -1,4 +1,4 @@
-"""Write the results in one page: figures/summary.md (`python -m mecpaper.report.page`). No number in it is typed.
+"""The results in one page, figures/summary.md, and the same in README.md. No number in it is typed.
 
 README.md holds the same text between two marks; a test compares them, and `refresh_readme` renews it.
 """
@@ -14,7 +14,7 @@ from mecpaper import config
 from mecpaper.report.labels import MEASURES, NAMES
 from mecpaper.report.statistics import best_plan, interval
 from mecpaper.report.tables import to_markdown
-from mecpaper.store import results
+from mecpaper.store.files import write_atomically
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -111,9 +111,9 @@ def insert(readme: str, text: str) -> str:
 def refresh_readme(root: Path) -> None:
     """Renew the results that README.md shows between its marks, from the stored tables."""
     path = root / "README.md"
-    results.write_atomically(path, insert(path.read_text(encoding="utf-8"), read_page(root)))
+    write_atomically(path, insert(path.read_text(encoding="utf-8"), read_page(root)))
 
 
-if __name__ == "__main__":
-    folder = config.find_root()
-    results.write_atomically(folder / "figures" / "summary.md", read_page(folder))
+def write_summary(root: Path) -> None:
+    """Write figures/summary.md."""
+    write_atomically(root / "figures" / "summary.md", read_page(root))

@@ -12,7 +12,7 @@ import pandas as pd
 from mecpaper.config import Config
 from mecpaper.config.registry import ALGORITHMS
 from mecpaper.report.statistics import interval
-from mecpaper.store.results import write_atomically, write_table
+from mecpaper.store.files import write_atomically, write_table
 
 
 def intervals(summary: pd.DataFrame, by: str, measures: Iterable[str], confidence: float) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Experiments on the workers of a Dask scheduler where `DASK_SCHEDULER_ADDRESS` names one, otherwise here in turn.
 
-Workers that see the project's folder train into it and share its checkpoints, so that an experiment whose worker died is
-taken up by another where it stopped. Workers elsewhere train in a folder of their own and send the files back.
+Workers that see the project's folder train into it and share its checkpoints, so that an experiment whose worker died
+is taken up by another where it stopped. Workers elsewhere train in a folder of their own and send the files back.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from mecpaper.config import ALGORITHMS, Config, Experiment, parse, resolve
+from mecpaper.config import ALGORITHMS, Config, Experiment, load, parse, resolve
 from mecpaper.config.schema import ScaleConfig
 from mecpaper.store.files import write_table
 from mecpaper.training.loop import Training
@@ -62,11 +62,11 @@ def choose(trials: pd.DataFrame, algorithm: str, energy_margin: float) -> str:
     return str(means["reward"].idxmax()) if len(means) else "base"
 
 
-def search(config: Config, root: Path) -> pd.DataFrame:
+def search(root: Path) -> pd.DataFrame:
     """Bring data/runs/tuning.csv up to date, a row per algorithm, candidate and seed, and return it."""
     path = root / "data" / "runs" / "tuning.csv"
     known = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["key"])
-    wanted = candidates(config)
+    wanted = candidates(load(root / "params.yaml"))
     tables = {label: known[known["key"] == experiment.key] for label, experiment in wanted.items()}
     missing = [label for label, table in tables.items() if table.empty]
     with ProcessPoolExecutor(min(len(missing), os.cpu_count() or 1) or 1) as pool:
