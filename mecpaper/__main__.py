@@ -105,7 +105,7 @@ def notebook(options: argparse.Namespace) -> int:
 STEPS = {
     "search": ("Search learning numbers for every learner: data/runs/tuning.csv.", "training.tuning:search"),
     "collect": ("Gather the final measures of all experiments: data/runs/summary.csv.", "store.results:collect"),
-    "readings": ("Compare other readings of the text: three tables in data/runs.", "claims.robustness:write_tables"),
+    "decide": ("Decide the claims, also under other readings: tables in data/runs.", "claims.robustness:write_tables"),
     "summary": ("Write the results as one page: figures/summary.md.", "report.page:write_summary"),
     "readme": ("Renew the results that README.md shows.", "report.page:refresh_readme"),
 }

@@ -1,34 +1,42 @@
-"""Who may import whom: config -> system -> game; networks, replay -> algorithms -> train; results know no torch."""
+"""Who may import whom: rooms one way, figures and verdicts without torch, and stages that name all they run."""
 
 import ast
+import json
+import re
+import subprocess
+import sys
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
-PACKAGE = Path(__file__).resolve().parents[1] / "mecpaper"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "mecpaper"
 
-ALLOWED = {
+ROOMS = {
     "config": set(),
-    "stats": set(),
-    "system": {"system"},
-    "game": {"config", "system"},
-    "networks": {"config", "game"},
-    "replay": {"config"},
-    "algorithms": {"algorithms", "config", "game", "networks", "replay"},
-    "pettingzoo": {"config", "game"},
-    "policies": {"config", "evaluate", "game", "networks"},
-    "export": {"config", "game", "policies", "results", "system"},
+    "system": set(),
+    "store": {"config"},
+    "report": {"config", "store"},
+    "env": {"config", "system"},
+    "algorithms": {"config", "env"},
+    "training": {"config", "store", "env", "algorithms"},
+    "policies": {"config", "store", "system", "env", "algorithms", "report"},
+    "claims": {"config", "store", "report"},
+    "explorer": {"config", "system", "env", "policies", "training", "report"},
+    "edition": {"config", "report"},
+    "pipeline": {"config", "store"},
 }
-"""First part of a module's name -> the parts of the package it may import, at most."""
+"""Room -> the rooms it may import, at most. Each stands below those that may import it."""
 
-NO_TORCH = ("stats", "results", "figures", "tables", "claims", "report", "diagrams", "site.build")
-JOINING = {"train", "evaluate", "reference"}
-"""The only ones that may import both the game and algorithms; algorithms themselves need the game's sizes."""
+NO_TORCH = ("config", "store", "report", "claims", "edition", "pipeline")
+MAX_LINES = 350
 
 
 def imports(source: str, module: str, is_package: bool = False) -> set[str]:
-    """Full names of everything a module imports anywhere in its code, also inside functions."""
+    """Full names of everything a module imports anywhere in its code, also inside functions and by "module:name"."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -41,85 +49,207 @@ def imports(source: str, module: str, is_package: bool = False) -> set[str]:
     return found
 
 
+def named_lazily(source: str) -> set[str]:
+    """Modules of the package that strings name as "mecpaper.module:name", imported on first use."""
+    return set(re.findall(r'"(mecpaper\.[\w.]+):\w+"', source))
+
+
 @cache
-def graph() -> dict[str, set[str]]:
-    """Module of the package -> full names it imports; an imported object is named by its module."""
-    sources = {}
+def sources() -> dict[str, tuple[Path, str]]:
+    """Module of the package -> its file and text."""
+    found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        sources[name] = imports(path.read_text(encoding="utf-8"), name, parts[-1] == "__init__")
-
-    def module_of(name: str) -> str:
-        while name.startswith("mecpaper.") and name not in sources:
-            name = name.rpartition(".")[0]
-        return name
-
-    return {name: {module_of(found) for found in names} for name, names in sources.items()}
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path, path.read_text(encoding="utf-8")
+    return found
 
 
-def part(module: str) -> str:
+def module_of(name: str) -> str:
+    """The module that an imported object belongs to."""
+    while name.startswith("mecpaper.") and name not in sources():
+        name = name.rpartition(".")[0]
+    return name
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """Module of the package -> modules it imports."""
+    return {
+        name: {module_of(found) for found in imports(text, name, path.name == "__init__.py")} - {name}
+        for name, (path, text) in sources().items()
+    }
+
+
+def room(module: str) -> str:
     """The part of the package that a module belongs to: its name below `mecpaper`."""
     return module.removeprefix("mecpaper").removeprefix(".").partition(".")[0]
 
 
-def own_parts(module: str) -> set[str]:
-    return {part(name) for name in graph()[module] if name.split(".")[0] == "mecpaper"} - {""}
+def rooms_of(names: set[str]) -> set[str]:
+    return {room(name) for name in names if name.split(".")[0] == "mecpaper"} - {""}
 
 
-def reached(module: str) -> set[str]:
-    """All that a module imports, directly or through modules of the package."""
-    seen, waiting = set(), [module]
+def reached(start: set[str], lazily: bool = False) -> set[str]:
+    """All that importing modules runs, directly or through others; `lazily` follows what is imported on first use."""
+    seen: set[str] = set()
+    waiting = list(start)
     while waiting:
-        for name in graph().get(waiting.pop(), ()):
-            if name not in seen:
-                seen.add(name)
-                # Importing a.b runs a as well.
-                waiting += [name, name.rpartition(".")[0]]
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        # Importing a.b runs a as well.
+        parts = name.split(".")
+        waiting += [".".join(parts[:length]) for length in range(1, len(parts))]
+        waiting += graph().get(name, ())
+        if lazily and name in sources():
+            waiting += named_lazily(sources()[name][1])
     return seen
 
 
-@pytest.mark.parametrize("module", [name for name in graph() if part(name) in ALLOWED])
-def test_a_module_imports_only_what_stands_below_it(module):
-    assert own_parts(module) <= ALLOWED[part(module)]
+# -- rooms -------------------------------------------------------------------------------------------------
 
 
-def test_every_rule_is_about_a_module_that_exists():
-    existing = {part(module) for module in graph()}
-    assert set(ALLOWED) <= existing and {"train", "evaluate", "stats", "results", "figures", "tables"} <= existing
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_imports_only_those_below_it(name):
+    members = [module for module in graph() if room(module) == name]
+    assert members
+    for module in members:
+        assert rooms_of(graph()[module]) - {name} <= ROOMS[name], module
 
 
-@pytest.mark.parametrize("module", [f"mecpaper.{name}" for name in NO_TORCH if f"mecpaper.{name}" in graph()])
-def test_what_makes_figures_and_tables_knows_no_torch(module):
-    assert not {name for name in reached(module) if name.split(".")[0] == "torch"}
+def test_the_rooms_go_one_way():
+    order = list(ROOMS)
+    above = {name: {below for below in ROOMS[name] if order.index(below) >= order.index(name)} for name in order}
+    assert not any(above.values()), above
 
 
-def test_only_a_few_modules_join_the_game_with_algorithms():
-    joining = {part(module) for module in graph() if own_parts(module) >= {"game", "algorithms"}}
-    assert joining - {"algorithms"} <= JOINING
+def test_the_root_of_the_package_holds_rooms_and_no_modules():
+    assert sorted(path.name for path in PACKAGE.iterdir() if path.is_file()) == ["__init__.py", "__main__.py", "py.typed"]
+    assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} == set(ROOMS)
 
 
-def test_of_the_learners_modules_algorithms_share_only_common():
-    for module in graph():
-        if part(module) == "algorithms" and module != "mecpaper.algorithms":
-            siblings = {name for name in graph()[module] if part(name) == "algorithms"}
-            assert siblings <= {"mecpaper.algorithms.common"}, module
-
-
-def test_nothing_imports_notebooks():
+def test_no_two_modules_import_each_other():
     for module, names in graph().items():
-        assert not {name for name in names if "notebooks" in name.split(".")}, module
+        for other in names:
+            is_parent = module.startswith(f"{other}.") or other.startswith(f"{module}.")
+            assert is_parent or module not in graph().get(other, ()), f"{module} and {other}"
+
+
+@pytest.mark.parametrize("name", NO_TORCH)
+def test_what_makes_figures_tables_and_verdicts_knows_no_torch(name):
+    members = {module for module in graph() if room(module) == name}
+    assert not {found for found in reached(members) if found.split(".")[0] == "torch"}
+
+
+def test_of_the_learners_modules_none_imports_another():
+    learners = {"cpo_maddpg", "lmaddpg", "maddpg", "matd3", "mappo", "random_baseline"}
+    for name in learners:
+        others = {f"mecpaper.algorithms.{other}" for other in learners - {name}}
+        assert not graph()[f"mecpaper.algorithms.{name}"] & others, name
+
+
+def test_nothing_imports_notebooks_or_the_command_line():
+    for module, names in graph().items():
+        assert not {name for name in names if "notebooks" in name.split(".") or name == "mecpaper.__main__"}, module
+
+
+def test_no_file_of_the_package_is_long():
+    long = {name: lines for name, (_, text) in sources().items() if (lines := len(text.splitlines())) > MAX_LINES}
+    assert not long
 
 
 def test_the_package_itself_imports_nothing():
     assert graph()["mecpaper"] == set()
+    code = "import sys, mecpaper; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_the_reader_of_imports_sees_every_form():
-    source = (
-        "import torch.nn\nfrom . import sibling\nfrom ..game import Game\ndef f():\n    from mecpaper import config"
-    )
+    source = "import torch.nn\nfrom . import sibling\nfrom ..env import Game\ndef f():\n    from mecpaper import config"
     found = imports(source, "mecpaper.system.energy")
-    assert found == {"torch.nn", "mecpaper.system.sibling", "mecpaper.env.game.Game", "mecpaper.config"}
+    assert found == {"torch.nn", "mecpaper.system.sibling", "mecpaper.env.Game", "mecpaper.config"}
     assert imports("from .common import named", "mecpaper.algorithms", True) == {"mecpaper.algorithms.common.named"}
-    assert any(name.split(".")[0] == "torch" for name in reached("mecpaper.training.loop"))
+    assert "torch" in {name.split(".")[0] for name in reached({"mecpaper.training.loop"})}
+    assert "mecpaper.algorithms.maddpg" in reached({"mecpaper.training.loop"}, lazily=True)
+
+
+# -- stages ------------------------------------------------------------------------------------------------
+
+
+@cache
+def stages() -> dict[str, dict]:
+    """Stages of dvc.yaml as DVC resolves them, by name: cmd, deps, outs."""
+    lock = YAML(typ="safe").load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    return {
+        name: {
+            "cmd": stage["cmd"],
+            "deps": [entry["path"] for entry in stage.get("deps", [])],
+            "outs": [entry["path"] for entry in stage.get("outs", [])],
+        }
+        for name, stage in lock.items()
+    }
+
+
+def run_by(command: str) -> set[str]:
+    """Files of the package that a stage's command runs."""
+    words = command.split()
+    assert words[:3] == ["python", "-m", "mecpaper"], command
+    called = f"mecpaper.{_called(words[3])}"
+    start = {called}
+    for path in (ROOT / word for word in words[4:] if word.endswith(".ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                code = re.sub(r"(?m)^%.*$", "", "".join(cell["source"]))
+                start |= {module_of(found) for found in imports(code, path.stem)}
+    modules = {name for name in reached(start, lazily=True) if name in sources() and name != "mecpaper.__main__"}
+    return {sources()[name][0].relative_to(ROOT).as_posix() for name in modules}
+
+
+def _called(command: str) -> str:
+    """Module that a command of `mecpaper.__main__` calls, below the package."""
+    from mecpaper.__main__ import STEPS
+
+    return STEPS[command][1].partition(":")[0] if command in STEPS else {"notebook": "pipeline.notebook"}[command]
+
+
+def covers(place: str, path: str) -> bool:
+    """Whether a dependency or output is a file or holds it."""
+    return path == place or path.startswith(f"{place}/")
+
+
+@pytest.mark.parametrize("name", list(stages()))
+def test_a_stage_depends_on_all_of_the_package_that_it_runs(name):
+    stage = stages()[name]
+    gaps = {path for path in run_by(stage["cmd"]) if not any(covers(place, path) for place in stage["deps"])}
+    assert gaps - {"mecpaper/__init__.py"} == set()
+
+
+@pytest.mark.parametrize("name", list(stages()))
+def test_a_stage_depends_on_each_file_of_data_that_its_notebook_names(name):
+    stage = stages()[name]
+    for path in (ROOT / word for word in stage["cmd"].split() if word.endswith(".ipynb")):
+        text = "".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code")
+        for found in re.findall(r"data/\w+/[\w.]+\.csv|benchmarks/\w+\.json", text):
+            assert any(covers(place, found) for place in [*stage["deps"], *stage["outs"]]), found
+
+
+def test_every_generated_file_is_an_output_of_one_stage():
+    outs = [out for stage in stages().values() for out in stage["outs"]]
+    assert len(outs) == len(set(outs))
+    tracked = [path for folder in ("figures", "data/runs") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    orphans = {path.relative_to(ROOT).as_posix() for path in tracked}
+    assert not {path for path in orphans if not any(covers(out, path) for out in outs)}
+
+
+def test_no_stage_writes_what_is_written_by_hand():
+    for name, stage in stages().items():
+        assert not [out for out in stage["outs"] if covers("data/paper", out) or out.endswith("README.md")], name
+
+
+def test_a_gap_in_the_dependencies_is_found():
+    needed = run_by("python -m mecpaper notebook notebooks/20_overall_comparison.ipynb")
+    assert "mecpaper/report/figures.py" in needed and "mecpaper/claims/rules.py" in needed
+    assert not any(path.startswith("mecpaper/algorithms") for path in needed)
+    first, second = list(pairwise(["mecpaper/report", "mecpaper/claims", "mecpaper/config"]))[0]
+    assert covers(first, "mecpaper/report/figures.py") and not covers(second, "mecpaper/report/figures.py")

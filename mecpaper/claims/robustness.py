@@ -12,7 +12,7 @@ import pandas as pd
 
 from mecpaper import config
 from mecpaper.claims.runs import ATTACKERS, BASELINES, OURS, USERS, Runs, greater
-from mecpaper.claims.verdict import MIN_SEEDS, verdict
+from mecpaper.claims.verdict import MIN_SEEDS, table, verdict
 from mecpaper.report.labels import MEASURES
 from mecpaper.store.files import write_table
 
@@ -111,9 +111,10 @@ def measured_effects(effects: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFr
 
 
 def write_tables(root: Path) -> None:
-    """Write the three tables of data/runs."""
+    """Write the verdicts, and the three tables on readings, into data/runs."""
     share = config.load(root / "params.yaml").run.reduced
     folder = root / "data" / "runs"
+    write_table(folder / "verdicts.csv", table(root))
     write_table(folder / "reading_effects.csv", reading_effects(root))
     write_table(folder / "robustness.csv", robustness(root, min(len(share.seeds), MIN_SEEDS)))
     # Read again: the words have the digits of the files.
