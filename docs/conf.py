@@ -3,18 +3,25 @@
 from importlib.metadata import files
 from pathlib import Path
 
+from sphinx.addnodes import toctree
+
 project = "CPO-MADDPG, an executable edition"
 author = "mecpaper"
 copyright = "the authors of mecpaper"
 extensions = ["myst_nb", "sphinx.ext.mathjax"]
-exclude_patterns = ["code", "downloads", "_static"]
+exclude_patterns = ["_static"]
 smartquotes = False
 
 nb_execution_mode = "off"
+# Controls need a kernel: their text is shown.
 nb_ipywidgets_js = {}
+nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
 nb_render_markdown_format = "myst"
 myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "dollarmath"]
 myst_dmath_double_inline = True
+# Links to a section of a notebook are those that JupyterLab follows.
+myst_heading_anchors = 6
+myst_heading_slug_func = "mecpaper.edition.text.anchor"
 
 html_theme = "furo"
 html_title = "CPO-MADDPG, an executable edition"
@@ -47,20 +54,44 @@ mathjax_path = "mathjax/tex-svg.js"
 mathjax3_config = {"options": {"enableMenu": False}, "svg": {"fontCache": "local"}}
 
 
-def _mathjax() -> Path:
-    """MathJax as a package of the environment has it."""
-    found = [path for path in files("sphinx-mathjax-offline") or () if path.name == "tex-svg.js"]
-    return Path(str(found[0].locate()))
-
-
 def _bundle(app: object, error: Exception | None) -> None:
-    """Put MathJax beside the pages."""
+    """Put MathJax beside the pages, as a package of the environment has it."""
+    found = [path for path in files("sphinx-mathjax-offline") or () if path.name == "tex-svg.js"]
     if error is None:
         target = Path(app.outdir) / "_static" / "mathjax" / "tex-svg.js"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(_mathjax().read_bytes())
+        target.write_bytes(Path(str(found[0].locate())).read_bytes())
+
+
+def _shorten(app: object, env: object) -> None:
+    """Keep tables of contents without headings for the sidebar.
+
+    The theme copies the headings of all pages for each page, only to drop them: a quarter of the time of a build.
+    """
+    app.titles = {name: contents.deepcopy() for name, contents in env.tocs.items()}
+    for item in (item for contents in app.titles.values() for item in contents if len(item) > 1):
+        item[1][:] = list(item.findall(toctree))
+        if not item[1]:
+            item.pop(1)
+
+
+def _sidebar(app: object, page: str, template: str, context: dict, tree: object) -> None:
+    """Make the sidebar of a page from them."""
+    complete, make = app.env.tocs, context.get("toctree")
+
+    def made(**options: object) -> str:
+        app.env.tocs = app.titles
+        try:
+            return make(**options)
+        finally:
+            app.env.tocs = complete
+
+    if make:
+        context["toctree"] = made
 
 
 def setup(app: object) -> None:
-    """Hook of Sphinx."""
+    """Connect to the events of Sphinx."""
+    app.connect("env-updated", _shorten)
+    app.connect("html-page-context", _sidebar, priority=100)  # before the theme's own
     app.connect("build-finished", _bundle)

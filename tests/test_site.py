@@ -1,13 +1,15 @@
 """The site: its sources say what the registries say, and every link, anchor, picture and file of its pages is there."""
 
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from mecpaper.edition import books, build, code
+from mecpaper.edition import build, code, notebooks
 from mecpaper.edition import text as markdown
 from mecpaper.edition.pages import Edition
 
@@ -113,8 +115,9 @@ def test_every_picture_has_a_text(pages):
 def test_from_a_figure_one_click_leads_to_claim_cell_and_function(root, pages, edition):
     for work in edition.figures.values():
         links = pages[root / build.SITE / "figures" / f"{work.name}.html"].links
-        assert any(link.startswith(f"../notebooks/{work.notebook}.html#cell-") for link in links), work.name
-        assert any(re.match(r"\.\./source/mecpaper\.(figures|diagrams)\.html#code-", link) for link in links), work.name
+        assert any(link.startswith(f"../notebooks/{work.notebook.stem}.html#cell-") for link in links), work.name
+        drawn = re.compile(r"\.\./source/mecpaper\.report\.(\w+)\.html#code-mecpaper-report-\1-")
+        assert any(drawn.match(link) for link in links), work.name
         for claim in edition.about(work):
             assert f"../claims.html#claim-{claim['id']}" in links, (work.name, claim["id"])
 
@@ -135,7 +138,8 @@ def test_an_equation_links_its_code_its_tests_and_its_notebook(root, pages, edit
 
 def test_every_equation_has_a_formula(edition):
     for row in edition.equations:
-        formula, _ = edition.formula(row)
+        formula, notebook, heading = edition.formula(row)
+        assert notebook is not None and heading, row["equation"]
         assert "=" in formula or re.search(r"\\(in|sim|le|leftarrow|text|max)|>", formula), row["equation"]
         assert formula.count("{") == formula.count("}"), row["equation"]
 
@@ -143,38 +147,39 @@ def test_every_equation_has_a_formula(edition):
 def test_every_picture_of_a_notebook_has_a_written_text(edition):
     missing = []
     for notebook in edition.notebooks.values():
-        for place, cell in enumerate(notebook.node.cells):
+        for place, cell in enumerate(notebook.cells):
             outputs = cell.get("outputs", [])
-            if any(kind in output.get("data", {}) for output in outputs for kind in books.PICTURES):
+            if any(kind in output.get("data", {}) for output in outputs for kind in notebooks.PICTURES):
                 key = notebook.stem, notebook.heading_above(place)
                 missing += [key] if key not in edition.alternatives else []
     for work in edition.figures.values():
-        key = work.notebook, edition.notebooks[work.notebook].heading_above(work.cell)
+        key = work.notebook.stem, work.heading
         missing += [key] if key not in edition.alternatives else []
     assert missing == []
     for stem, heading in edition.alternatives:
-        assert edition.notebooks[stem].heading_label(heading), f"{stem} has no heading {heading}"
+        assert heading in dict(edition.notebooks[stem].headings).values(), f"{stem} has no heading {heading}"
 
 
 def test_every_figure_and_table_knows_where_it_comes_from(root, edition):
-    drawn = {path.stem for path in (root / "figures").glob("*.png")}
+    drawn = {path.stem for path in (root / "figures").rglob("*.png")}
     assert drawn == set(edition.figures)
-    assert {path.stem for path in (root / "figures").glob("*.csv")} - {"claims"} == set(edition.tables)
+    assert {path.stem for path in (root / "figures").rglob("*.csv")} - {"claims"} == set(edition.tables)
     for work in [*edition.figures.values(), *edition.tables.values()]:
-        assert work.heading and work.functions, work.name
+        assert work.heading and work.functions and work.functions[0] in edition.code.pieces, work.name
 
 
 def test_a_copy_of_a_notebook_shows_the_same_outputs(edition):
     for notebook in edition.notebooks.values():
-        made = notebook.prepared(edition.alternatives, edition.linked)
-        code = [[cell for cell in node.cells if cell.cell_type == "code"] for node in (notebook.node, made)]
-        for before, after in zip(*code, strict=True):
-            assert (after.source, after.execution_count) == (before.source, before.execution_count)
-            assert len(after.outputs) == len(before.outputs)
-            for old, new in zip(before.outputs, after.outputs, strict=True):
-                changed = {"text/markdown", books.WIDGET}
-                assert {k: v for k, v in old.get("data", {}).items() if k not in changed} == {
-                    k: v for k, v in new.get("data", {}).items() if k not in changed
+        made = notebook.prepared(edition.linked)
+        originals, copies = (
+            [cell for cell in node["cells"] if cell["cell_type"] == "code"] for node in (notebook.node, made)
+        )
+        for before, after in zip(originals, copies, strict=True):
+            assert (after["source"], after["execution_count"]) == (before["source"], before["execution_count"])
+            assert len(after["outputs"]) == len(before["outputs"])
+            for old, new in zip(before["outputs"], after["outputs"], strict=True):
+                assert {k: v for k, v in old.get("data", {}).items() if k != "text/markdown"} == {
+                    k: v for k, v in new.get("data", {}).items() if k != "text/markdown"
                 }
 
 
@@ -184,13 +189,30 @@ def test_verdicts_appear_with_their_effect_and_where_they_are_shown(root):
     row |= {"decided_on": "reward above lmaddpg", "reason": "reward above lmaddpg: no"}
     edition.verdicts = {"1": row}
     chip = '<span class="verdict verdict-contradicted">'
-    landing, claims = edition.index(), edition.claims_page()
+    landing, claims = edition.render("index"), edition.render("claims")
     assert f"{chip}1 contradicted</span>" in landing and f"{chip}contradicted</span>" in landing
     assert r"0.123 \[-1, none\]" in landing
     assert "Reward above lmaddpg: no" in claims and "5 seeds" in claims
-    assert "(#nb-20-overall-comparison-figure-4)" in claims and "(#code-mecpaper-claims-rules-claim-2)" in claims
+    assert "(<notebooks/20_overall_comparison.ipynb#Figure-4>)" in claims
+    assert "(#code-mecpaper-claims-rules-claim-2)" in claims
     edition.verdicts = {}
-    assert "not decided yet" in edition.index()
+    assert "not decided yet" in edition.render("index")
+
+
+def test_a_deviation_shows_its_words_its_computed_effect_and_the_effects_by_algorithm(root):
+    edition = Edition(root)
+    edition.deviations = [
+        next(row for row in edition.deviations if row["id"] == "D4") | {"measured_effect": "seen once"}
+    ]
+    edition.measured_effects = {"D4": "reward -0.012"}
+    row = {"reading": "D4", "share": "reduced", "algorithm": "cpo_maddpg", "measure": "reward", "default": "1.16224"}
+    row |= {"effect": "-0.0121", "lower": "-0.0734", "upper": "0.0492", "seeds": "3"}
+    edition.reading_effects = [row, row | {"lower": "", "upper": "", "reading": "D5"}]
+    page = edition.render("deviations")
+    assert "- **Place** [Eq 5](#eq-5), 9, 12\n" in page
+    assert "- **Measured effect** Seen once; reward -0.012\n" in page
+    cells = ["reduced", "CPO-MADDPG", "reward", "1.162", "-0.012", "-0.073 to 0.049", "3"]
+    assert "* - " + "\n  - ".join(cells) + "\n```\n" in page
 
 
 @pytest.mark.parametrize(
@@ -210,8 +232,8 @@ def test_numbers_of_a_place(text, word, found):
 
 def test_a_block_with_several_equations_is_split():
     block = r"a = b \quad (3) \qquad" + "\n" + r"c = (1 - d) \quad (6)"
-    assert books.split_equations(block) == [([3], "a = b"), ([6], "c = (1 - d)")]
-    assert books.split_equations(r"\max J \quad (37, 38)") == [([37, 38], r"\max J")]
+    assert notebooks.split_equations(block) == [([3], "a = b"), ([6], "c = (1 - d)")]
+    assert notebooks.split_equations(r"\max J \quad (37, 38)") == [([37, 38], r"\max J")]
 
 
 def test_mentions_become_links_in_prose_only():
@@ -220,13 +242,33 @@ def test_mentions_become_links_in_prose_only():
     assert linked == "# Eq. 3\n\nBy [Eq. 3](#eq-3) and [D1](#d1), not D99; `D1`, $D1$, [D1](x)."
 
 
-def test_a_section_of_a_notebook_is_linked_by_its_label(edition):
-    text = "[20](20_overall_comparison.ipynb#Figure-4), [x](notebooks/20_overall_comparison.ipynb#Gone)"
-    assert edition.linked(text) == "[20](#nb-20-overall-comparison-figure-4), [x](#all-notebooks)"
+@pytest.mark.slow
+def test_a_section_of_a_notebook_is_linked_as_jupyterlab_links_it(root, pages):
+    links = {link for page in pages.values() for link in page.links}
+    assert (
+        "20_overall_comparison.html#figure-4" in links and "../notebooks/20_overall_comparison.html#figure-4" in links
+    )
+    assert "Figure-4" in pages[root / build.SITE / "notebooks" / "20_overall_comparison.html"].anchors
+
+
+@pytest.mark.slow
+def test_a_link_to_a_section_that_does_not_exist_fails_the_build(root, tmp_path):
+    docs = root / "docs" / "conf.py"
+    (tmp_path / "conf.py").write_text(docs.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "index.md").write_text("# Start\n\n[there](#Start) [gone](index.md#Gone)\n", encoding="utf-8")
+    (tmp_path / "_static").mkdir()
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", str(tmp_path), str(tmp_path / "made")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 1 and "index.md:3" in done.stderr and "Gone" in done.stderr
+    assert done.stderr.count("WARNING") == 1
 
 
 def test_the_outline_of_a_module_covers_it():
     source = '"""Doc."""\n\nX = 1\n\n\n@property\ndef f():\n    pass\n\n\n'
     source += "class C:\n    a = 1\n\n    def m(self):\n        pass\n"
-    found = [(piece.name, piece.first, piece.last) for piece in code.outline(source)]
-    assert found == [("", 1, 3), ("f", 6, 8), ("C", 11, 12), ("C.m", 14, 15)]
+    found = code.outline(source, "mecpaper/room/__init__.py")
+    assert [(piece.name, piece.first, piece.last) for piece in found] == [
+        *(("", 1, 3), ("f", 6, 8), ("C", 11, 12), ("C.m", 14, 15))
+    ]
+    assert [piece.dotted for piece in found[:2]] == ["mecpaper.room", "mecpaper.room.f"]
+    assert [(piece.first, piece.last) for piece in code.outline("", "mecpaper/empty.py")] == [(1, 0)]

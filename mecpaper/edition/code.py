@@ -1,4 +1,4 @@
-"""Pages of the package and its tests, with an anchor for each function, class and method."""
+"""The package and its tests as pieces: an anchor for each function, class and method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mecpaper.edition.text import link, plain, slug
+from mecpaper.edition.text import slug
 
 
 @dataclass(frozen=True)
@@ -16,122 +16,69 @@ class Piece:
     """A stretch of a module.
 
     Args:
-        name: of what it defines, dotted below a class; empty for the beginning of the module.
-        first, last: lines, counted from 1.
+        path, module: the file, from the project's folder, and its dotted name.
+        name: what it defines, dotted below a class; empty for the beginning of the module.
+        first, last: lines, counted from 1; an empty file ends with line 0.
     """
 
+    path: str
+    module: str
     name: str
     first: int
     last: int
 
+    @property
+    def dotted(self) -> str:
+        """Give the full name of what it defines."""
+        return f"{self.module}.{self.name}".rstrip(".")
 
-def outline(source: str) -> list[Piece]:
-    """A module as pieces in order: its beginning, each function, each class up to its first method, each method.
+
+def outline(source: str, path: str) -> list[Piece]:
+    """Cut a module into its beginning, each function, each class up to its first method, and each method.
 
     Assignments between two of them belong to the piece before.
     """
 
-    def start(node: ast.stmt) -> int:
-        decorators = getattr(node, "decorator_list", [])
-        return min([node.lineno, *(entry.lineno for entry in decorators)])
+    def starts(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, int]]:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield prefix + node.name, min(entry.lineno for entry in [node, *node.decorator_list])
+            if isinstance(node, ast.ClassDef):
+                yield from starts(node.body, f"{prefix}{node.name}.")
 
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    starts = [("", 1)]
-    for node in ast.parse(source).body:
-        if isinstance(node, (*kinds, ast.ClassDef)):
-            starts.append((node.name, start(node)))
-        if isinstance(node, ast.ClassDef):
-            starts += [(f"{node.name}.{inner.name}", start(inner)) for inner in node.body if isinstance(inner, kinds)]
-    lines = source.splitlines()
-    pieces = []
-    for (name, first), (_, following) in zip(starts, [*starts[1:], ("", len(lines) + 1)], strict=True):
-        last = following - 1
-        # Comments right above a definition belong to it, blank lines to nothing.
+    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    lines, pieces, last = source.splitlines(), [], len(source.splitlines())
+    for name, first in reversed([("", 1), *starts(ast.parse(source).body)]):
         while last >= first and not lines[last - 1].strip():
             last -= 1
-        if last >= first:
-            pieces.append(Piece(name, first, last))
-    return pieces
-
-
-def module_name(path: str) -> str:
-    """Dotted name of a file such as mecpaper/system/__init__.py."""
-    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        pieces.append(Piece(path, module, name, first, last))
+        last = first - 1
+    return pieces[::-1]
 
 
 class Code:
-    """The package and its tests: what is defined where.
+    """All modules of the package and its tests.
 
     Args:
         root: the project's folder.
     """
 
     def __init__(self, root: Path) -> None:
-        found = [*sorted((root / "mecpaper").rglob("*.py")), *sorted((root / "tests").rglob("*.py"))]
-        self.texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in found}
-        self.pieces = {path: outline(text) for path, text in self.texts.items()}
+        paths = [path for room in ("mecpaper", "tests") for path in sorted((root / room).rglob("*.py"))]
+        outlines = [outline(path.read_text(encoding="utf-8"), path.relative_to(root).as_posix()) for path in paths]
+        self.modules = {pieces[0].module: pieces for pieces in outlines}
+        self.pieces = {piece.dotted: piece for pieces in outlines for piece in pieces}
         self.labels: dict[str, str] = {}
-        for path, pieces in self.pieces.items():
-            taken: set[str] = set()
-            for piece in pieces:
-                label = slug(f"code {module_name(path)} {piece.name}")
-                while label in taken:
-                    label += "-again"
-                taken.add(label)
-                self.labels[self.key(path, piece.name)] = label
+        for dotted in self.pieces:
+            label = slug(f"code {dotted}")
+            while label in self.labels.values():  # names may differ only in case or underscores
+                label += "-again"
+            self.labels[dotted] = label
 
-    @staticmethod
-    def key(path: str, name: str) -> str:
-        """Dotted name of an object."""
-        return f"{module_name(path)}.{name}" if name else module_name(path)
-
-    def label(self, dotted: str) -> str | None:
-        """Label of an object, or of what contains it; None if nothing of the package does."""
+    def link(self, name: str) -> str:
+        """Link a dotted name, or a test as pytest names it, to its source or to what contains it."""
+        dotted = re.sub(r"\(\w*\)$", "", name.replace(".py::", ".").replace("/", "."))
         while dotted and dotted not in self.labels:
             dotted = dotted.rpartition(".")[0]
-        return self.labels.get(dotted)
-
-    def link(self, dotted: str) -> str:
-        """A link to an object, its name as code; only the name if it is not known."""
-        label = self.label(re.sub(r"\(\w*\)$", "", dotted))
-        return link(f"`{dotted}`", label) if label else f"`{dotted}`"
-
-    def test_link(self, test: str) -> str:
-        """A link to a test named as pytest does."""
-        path, _, name = test.partition("::")
-        label = self.label(f"{module_name(path)}.{name}")
-        return link(f"`{name}`", label) if label else f"`{test}`"
-
-    def include(self, dotted: str) -> str:
-        """The source of an object, to stand in a page one folder deep; empty if it is not known."""
-        for path, pieces in self.pieces.items():
-            for piece in pieces:
-                if self.key(path, piece.name) == dotted:
-                    return _include(path, piece)
-        return ""
-
-    def pages(self) -> Iterator[tuple[str, str]]:
-        """Name and text of each source page."""
-        for path, pieces in self.pieces.items():
-            lines = []
-            for piece in pieces:
-                depth = 1 + bool(piece.name) + piece.name.count(".")
-                title = plain(piece.name) if piece.name else f"{module_name(path)}"
-                lines += [f"({self.labels[self.key(path, piece.name)]})=", f"{'#' * depth} {title}", ""]
-                lines += [f"`{path}`", ""] if not piece.name else []
-                lines += [_include(path, piece), ""]
-            if not pieces:
-                lines = [f"({slug(f'code {module_name(path)}')})=", f"# {module_name(path)}", "", f"`{path}` is empty."]
-            yield f"source/{module_name(path)}.md", "\n".join(lines)
-
-
-def _include(path: str, piece: Piece) -> str:
-    return "\n".join(
-        [
-            f"```{{literalinclude}} ../code/{path}",
-            ":language: python",
-            f":lines: {piece.first}-{piece.last}",
-            ":lineno-match:",
-            "```",
-        ]
-    )
+        shown = f"`{name.rpartition('::')[2]}`"
+        return f"[{shown}](#{self.labels[dotted]})" if dotted else shown

@@ -1,47 +1,59 @@
-"""Markdown for the pages of the site: links, tables, cross-references."""
+"""Small conversions to Markdown; every function is also a filter of the templates."""
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 
+def read(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file, every value as a string; a file that does not exist has no rows."""
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def slug(text: str) -> str:
-    """Lower-case letters, digits and single hyphens: a label, and the same as an anchor."""
+    """Reduce a text to lower-case letters, digits and single hyphens, for labels."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
+def anchor(heading: str) -> str:
+    """Give the anchor of a heading as JupyterLab writes it; Sphinx uses the same (docs/conf.py)."""
+    return heading.strip().replace(" ", "-")
+
+
+def plain(text: object) -> str:
+    """Escape a text so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_{}\[\]<>$|#~])", r"\\\1", str(text))
 
 
 def sentence(text: str) -> str:
-    """Plain text with a capital first letter, unless it begins with a symbol."""
+    """Escape a text and begin it with a capital letter, unless it begins with a symbol."""
     first = re.match(r"[a-z][a-z-]*(?=[ ,:;])", text)
-    begun = text[0].upper() + text[1:] if first and (len(first[0]) > 1 or first[0] == "a") else text
-    return plain(begun)
+    return plain(text[0].upper() + text[1:] if first and (len(first[0]) > 1 or first[0] == "a") else text)
 
 
-def link(text: str, label: str) -> str:
-    """A link to a label anywhere in the site; the text is Markdown."""
-    return f"[{text}](#{label})"
+def symbol(text: str) -> str:
+    """Set a symbol of the paper as a formula; its place in parentheses, if any, stays text."""
+    place = r" \((?:Eq|Table|Section|Algorithm|Fig|as )[^()]*\)"
+    return re.sub(rf"^(.*?)({place})?$", lambda m: f"${m[1]}${plain(m[2] or '')}", text)
 
 
-def download(text: str, name: str) -> str:
-    """A link that offers a file, for a page one folder deep."""
-    return f"{{download}}`{text} <../downloads/{name}>`"
+def number(text: str, form: str = ".3g") -> str:
+    """Format a number that is stored as text; "none" where it is missing."""
+    return format(float(text), form) if text else "none"
 
 
 def several(cell: str) -> list[str]:
-    """The parts of a cell that holds several, separated by semicolons."""
+    """Split a cell at its semicolons."""
     return [part.strip() for part in cell.split(";") if part.strip()]
 
 
 def numbers(text: str, word: str) -> set[int]:
-    """Numbers that a place names after a word, ranges included: "Figs 6, 9-12; Tables 3, 4", "Fig" -> 6, 9 to 12."""
+    """Collect the numbers after a word, ranges included: "Figs 6, 9-12; Tables 3, 4" and "Fig" give 6, 9 to 12."""
     found: set[int] = set()
     for run in re.findall(rf"\b{word}s?\.? (\d+(?:\s*(?:-|,|and)\s*(?:{word}s?\.? )?\d+)*)", text):
         for first, last in re.findall(r"(\d+)(?:\s*-\s*(\d+))?", run):
@@ -50,34 +62,12 @@ def numbers(text: str, word: str) -> set[int]:
 
 
 def cross_reference(markdown: str, deviations: set[str]) -> str:
-    """Link mentions of a deviation or an equation in prose, outside code, formulas, links and headings."""
+    """Link what prose says of a deviation or an equation; code, formulas, links and headings stay as they are."""
 
     def linked(text: str) -> str:
-        text = re.sub(r"\bD(\d+)\b", lambda m: link(m[0], m[0].lower()) if m[0] in deviations else m[0], text)
-        return re.sub(r"\bEq\. (\d+)\b(?!-)", lambda m: link(m[0], f"eq-{m[1]}") if 0 < int(m[1]) < 57 else m[0], text)
+        text = re.sub(r"\bD(\d+)\b", lambda m: f"[{m[0]}](#{m[0].lower()})" if m[0] in deviations else m[0], text)
+        return re.sub(r"\bEq\. ([1-9]|[1-4]\d|5[0-6])\b(?!-)", r"[\g<0>](#eq-\1)", text)
 
-    kept = r"(?s)(```.*?```|\$\$.*?\$\$|\$[^$]+\$|`[^`]*`|!?\[[^\]]*\]\([^)]*\)|^#.*?$)"
-    parts = re.split(f"(?m){kept}", markdown)
+    kept = r"(?ms)(```.*?```|\$\$.*?\$\$|\$[^$]+\$|`[^`]*`|!?\[[^\]]*\]\([^)]*\)|^#[^\n]*$)"
+    parts = re.split(kept, markdown)
     return "".join(part if place % 2 else linked(part) for place, part in enumerate(parts))
-
-
-def table(columns: Iterable[str], rows: Iterable[Iterable[str]], name: str = "") -> str:
-    """A table whose cells are Markdown, each in one line."""
-    head, *body = [list(columns), *(list(row) for row in rows)]
-    lines = ["```{list-table}", ":header-rows: 1", ":widths: auto"]
-    lines += [f":class: {name}"] if name else []
-    for row in [head, *body]:
-        lines += [f"{'* -' if place == 0 else '  -'} {cell}".rstrip() for place, cell in enumerate(row)]
-    return "\n".join([*lines, "```", ""])
-
-
-def registry(root: Path, name: str) -> list[dict[str, str]]:
-    """A table of data/paper as it is in the file, every value a string."""
-    with open(root / "data" / "paper" / f"{name}.csv", newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def contents(pages: list[str], hidden: bool = False, caption: str = "") -> str:
-    """A list of pages, for the navigation."""
-    options = [":hidden:"] * hidden + [f":caption: {caption}"] * bool(caption) + [":maxdepth: 1"]
-    return "\n".join(["```{toctree}", *options, "", *pages, "```", ""])

@@ -146,7 +146,7 @@ def test_from_a_figure_two_clicks_lead_to_claim_cell_and_function(opened, browse
         ("the cell that makes it", "notebooks/20_overall_comparison.html#cell-20-overall-comparison-"),
         (
             "mecpaper.report.figures.draw_curves",
-            "source/mecpaper.report.figures.html#code-mecpaper-figures-draw-curves",
+            "source/mecpaper.report.figures.html#code-mecpaper-report-figures-draw-curves",
         ),
     ):
         page = opened("index")
