@@ -116,7 +116,8 @@ def test_verdicts_are_told_apart_by_letter_and_colour():
     _, (axes,) = figures.new_figure()
     figures.draw_verdicts(axes, table, "reading", "claim")
     assert [text.get_text() for text in axes.texts] == ["R", "C", "U", "-"]
-    assert len({patch.get_facecolor() for patch in axes.patches}) == 4
+    (mesh,) = axes.collections
+    assert len({tuple(color) for color in mesh.to_rgba(mesh.get_array()).reshape(-1, 4)}) == 4
     assert [label.get_text() for label in axes.get_yticklabels()] == ["default", "D4"]
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import setuptools
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -25,15 +26,16 @@ STACK = {
 """Modules that a plain `pip install .` does not bring."""
 
 EXTRAS = {
-    "diagrams": "figures",
+    "edition": "site",
+    "env.parallel": "game",
     "explorer": "notebooks",
-    "figures": "figures",
-    "notebook": "notebooks",
-    "pettingzoo": "game",
-    "report": "figures",
-    "site": "site",
+    "pipeline": "notebooks",
+    "report.diagram_parts": "figures",
+    "report.diagrams": "figures",
+    "report.figures": "figures",
+    "report.training": "figures",
 }
-"""Module of the package that cannot be imported without an extra -> the extra."""
+"""Room or module of the package that cannot be imported without an extra -> the extra."""
 
 
 @cache
@@ -85,26 +87,28 @@ for name in {sorted(STACK)}:
     sys.modules[name] = None
 import mecpaper
 for module in pkgutil.walk_packages(mecpaper.__path__, "mecpaper."):
-    part = module.name.split(".")[1]
-    if part in {sorted(EXTRAS)} or module.name.endswith("__main__"):
+    part = module.name.removeprefix("mecpaper.")
+    if any(f"{{part}}.".startswith(f"{{extra}}.") for extra in {sorted(EXTRAS)}) or part == "__main__":
         continue
     importlib.import_module(module.name)
     print(part)
 """
     parts = set(run_python("-c", code).stdout.split())
-    assert {"config", "game", "train", "evaluate", "cells", "cluster", "export", "reference", "stats"} <= parts
+    assert {"config", "env.game", "training.cluster", "policies.export", "policies.planner", "claims"} <= parts
 
 
 @pytest.mark.parametrize("part", EXTRAS)
 def test_what_needs_an_extra_exists_and_so_does_the_extra(part):
-    assert (ROOT / "mecpaper" / f"{part}.py").is_file() or (ROOT / "mecpaper" / part).is_dir()
+    place = ROOT / "mecpaper" / part.replace(".", "/")
+    assert place.with_suffix(".py").is_file() or place.is_dir()
     assert EXTRAS[part] in project()["optional-dependencies"]
 
 
 def test_the_wheel_brings_every_module_and_the_marker_of_types():
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     folders = {path.parent.relative_to(ROOT) for path in (ROOT / "mecpaper").rglob("*.py")}
-    assert {".".join(folder.parts) for folder in folders} == set(tables["packages"])
+    found = setuptools.find_packages(str(ROOT), **tables["packages"]["find"])
+    assert {".".join(folder.parts) for folder in folders} == set(found)
     others = {p.name for p in (ROOT / "mecpaper").rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")}
     assert others == {"py.typed"} and "py.typed" in tables["package-data"]["mecpaper"]
 

@@ -161,19 +161,19 @@ def draw_verdicts(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> N
         table: columns `rows`, `columns` and verdict.
         rows, columns: what lies along either side; in the order of the table.
     """
-    below, across = list(dict.fromkeys(table[rows])), list(dict.fromkeys(table[columns]))
-    for entry in table.to_dict("records"):
-        x, y, mark = across.index(entry[columns]), below.index(entry[rows]), VERDICTS[entry["verdict"]]
-        axes.add_patch(
-            Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=mark.color, edgecolor="0.6", linewidth=0.5)
-        )
-        axes.text(x, y, mark.letter, ha="center", va="center", fontsize=8, color=mark.ink)
-    axes.set_xlim(-0.6, len(across) - 0.4)
-    axes.set_ylim(len(below) - 0.4, -0.6)
-    axes.set_xticks(range(len(across)), [str(name) for name in across])
-    axes.set_yticks(range(len(below)), [str(name) for name in below])
-    axes.grid(False)
-    axes.tick_params(length=0)
+    import seaborn as sns
+
+    grid = table.pivot(index=rows, columns=columns, values="verdict")
+    grid = grid.loc[table[rows].unique(), table[columns].unique()]
+    numbers = grid.replace({name: place for place, name in enumerate(VERDICTS)}).astype(float)
+    letters = grid.replace({name: mark.letter for name, mark in VERDICTS.items()}).fillna("")
+    colors = [mark.color for mark in VERDICTS.values()]
+    style: dict[str, Any] = {"linewidths": 0.5, "linecolor": "0.6", "annot_kws": {"size": 8}}
+    sns.heatmap(
+        numbers, annot=letters, fmt="", cmap=colors, vmin=-0.5, vmax=len(colors) - 0.5, cbar=False, ax=axes, **style
+    )
+    axes.set(xlabel="", ylabel="")
+    axes.tick_params(length=0, labelrotation=0)
     handles = [
         Rectangle((0, 0), 1, 1, facecolor=mark.color, edgecolor="0.6", label=f"{mark.letter}  {name}")
         for name, mark in VERDICTS.items()
