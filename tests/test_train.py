@@ -17,7 +17,6 @@ from mecpaper.training.checkpoint import CheckpointError
 from mecpaper.training.experiments import BusyError, train
 from mecpaper.training.loop import NotFiniteError, Training
 
-
 MEASURED = ["reward", "energy", "ecpr_f", "ecpr_m", "offload_share", "episode", "updates"]
 
 
