@@ -39,12 +39,13 @@ def small(settings: config.Config) -> config.Config:
     data = settings.model_dump()
     data["game"] |= {"devices": 4, "chunks": 2, "slots": 5}
     data["scenarios"] = {"default": {}, "users_30": {"devices": 6}, "short": {"reduced": True}}
-    data["cells"] = {name: ["default"] for name in data["cells"]}
+    data["experiments"] = {name: ["default"] for name in data["experiments"]}
     data["policies"] = ["default"]
     data["learning"] |= {"hidden": [16, 16, 8], "batch": 8, "buffer": 200, "warmup_fraction": 0.1}
     data["evaluation"] |= {"curve_episodes": 1, "final_episodes": 2}
-    data["run"] |= {"seeds": [1, 2], "episodes": 16, "episodes_at_once": 2, "slots_per_update": 2, "curve_every": 4}
-    data["run"] |= {"reduced": {"seeds": [3], "slots_per_update": 4}}
+    scale = data["scales"][data["scale"]]
+    scale |= {"seeds": [1, 2], "episodes": 16, "episodes_at_once": 2, "slots_per_update": 2, "curve_every": 4}
+    scale |= {"reduced": {"seeds": [3], "slots_per_update": 4}}
     return config.parse(config.Config, data)
 
 

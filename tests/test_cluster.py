@@ -11,29 +11,27 @@ from urllib.request import urlopen
 
 import pytest
 
-from mecpaper.config import Config, parse
+from mecpaper.config import Config, named, parse, resolve
 from mecpaper.store import results
-from mecpaper.training import cluster
-from mecpaper.training.experiments import _alone, train_cells
+from mecpaper.training import cluster, experiments
 
 Client = pytest.importorskip("distributed").Client
 pytest.importorskip("bokeh", reason="the dashboard")
 
 SCENARIOS = [f"battery_{i}" for i in range(6)]
 ALGORITHMS = ("cpo_maddpg", "mappo")
-CELLS = {algorithm: SCENARIOS for algorithm in ALGORITHMS}
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
 def config(small):
-    """Twelve cells that take about a second each."""
+    """Twelve experiments that take about a second each."""
     data = small.model_dump()
     data["scenarios"] |= {name: {"battery_capacity": 7.0 + i} for i, name in enumerate(SCENARIOS)}
-    data["cells"] = {name: [] for name in data["cells"]} | CELLS
+    data["experiments"] = dict.fromkeys(ALGORITHMS, SCENARIOS)
     data["policies"] = SCENARIOS[:1]
-    data["run"] |= {"episodes": 48, "curve_every": 16}
+    data["scales"][data["scale"]] |= {"episodes": 48, "curve_every": 16}
     return parse(Config, data)
 
 
@@ -41,8 +39,7 @@ def config(small):
 def calm(config, tmp_path_factory):
     """The results of one process."""
     root = tmp_path_factory.mktemp("calm")
-    for algorithm, scenarios in CELLS.items():
-        train_cells(config, algorithm, scenarios, root)
+    experiments.train(named(config), root)
     return root
 
 
@@ -70,13 +67,13 @@ def dask_setup(worker):
 
     def write_and_count(path, content):
         write(path, content)
-        if path.name == "cell.json":
+        if path.name == results.MARK:
             with open(os.environ["MECPAPER_COUNT"], "a") as file:
                 file.write("/".join(path.parts[-3:-1]) + chr(10))
 
     results.write_atomically = write_and_count
 """
-"""What each worker loads first: a line for every cell that it finishes."""
+"""What each worker loads first: a line for every experiment that it finishes."""
 
 
 @contextmanager
@@ -115,13 +112,13 @@ def _workers(folder, count, monkeypatch):
 
 
 def _begun(root):
-    """Cells whose learning curve is not written yet, though training has begun."""
+    """Experiments whose learning curve is not written yet, though training has begun."""
     folders = (root / "data" / "runs").glob("*/*")
     return [folder for folder in folders if not any(folder.iterdir())]
 
 
-def _halted_in_mid_cell(workers, root):
-    """Halt the workers; where not each of them is at a cell, let them go on and return False."""
+def _halted_in_mid_training(workers, root):
+    """Halt the workers; where not each of them is at an experiment, let them go on and return False."""
     for worker in workers:
         os.kill(worker.pid, signal.SIGSTOP)
         os.waitpid(worker.pid, os.WUNTRACED)
@@ -133,7 +130,7 @@ def _halted_in_mid_cell(workers, root):
     return False
 
 
-def test_cells_of_a_worker_that_is_killed_are_finished_by_another(config, calm, tmp_path, monkeypatch):
+def test_experiments_of_a_worker_that_is_killed_are_finished_by_another(config, calm, tmp_path, monkeypatch):
     finished, killed = [], []
 
     with _workers(tmp_path, 2, monkeypatch) as (workers, _):
@@ -141,18 +138,19 @@ def test_cells_of_a_worker_that_is_killed_are_finished_by_another(config, calm, 
         def report(done, total, label):
             finished.append((done, total))
             if done == 3:
-                # In mid-cell: with both at a halt, each has begun a cell that is not finished.
-                assert any(_halted_in_mid_cell(workers, tmp_path) for _ in range(2000))
+                # In mid-training: with both at a halt, each has begun an experiment that is not finished.
+                assert any(_halted_in_mid_training(workers, tmp_path) for _ in range(2000))
                 os.kill(workers[0].pid, signal.SIGKILL)
                 killed.append(workers[0].wait())
                 os.kill(workers[1].pid, signal.SIGCONT)
 
-        trained = cluster.train(config, CELLS, tmp_path, report)
+        trained = cluster.train(named(config), tmp_path, report)
     assert killed == [-signal.SIGKILL]
     assert finished == [(i, 12) for i in range(1, 13)]
-    assert sorted(trained) == sorted((algorithm, name) for algorithm, names in CELLS.items() for name in names)
+    names = sorted(f"{algorithm}/{name}" for algorithm in ALGORITHMS for name in SCENARIOS)
+    assert sorted(experiment.name for experiment in trained) == names
     # To the end each was trained once.
-    assert sorted((tmp_path / "count").read_text().split()) == sorted("/".join(cell) for cell in trained)
+    assert sorted((tmp_path / "count").read_text().split()) == names
     assert _files(tmp_path) == _files(calm)
     assert not list((tmp_path / "build" / "checkpoints").iterdir())
     assert not list((tmp_path / "build" / "cluster").iterdir())
@@ -161,15 +159,16 @@ def test_cells_of_a_worker_that_is_killed_are_finished_by_another(config, calm, 
 def test_workers_that_do_not_see_the_folder_send_their_files(config, calm, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.setattr(cluster, "_token", _no_token)
-    cells = {"cpo_maddpg": SCENARIOS[:2], "mappo": SCENARIOS[:1]}
+    wanted = [resolve(config, "cpo_maddpg", name) for name in SCENARIOS[:2]] + [resolve(config, "mappo", SCENARIOS[0])]
     with _workers(tmp_path, 1, monkeypatch):
-        trained = cluster.train(config, cells, tmp_path / "here")
+        trained = cluster.train(wanted, tmp_path / "here")
         with Client(os.environ[cluster.ADDRESS_VARIABLE]) as client, urlopen(client.dashboard_link) as dashboard:
             assert dashboard.status == 200 and b"Dask" in dashboard.read()
-        assert cluster.train(config, cells, tmp_path / "here") == []
-    assert len(trained) == 3
-    wanted = {name: content for name, content in _files(calm).items() if name in _files(tmp_path / "here")}
-    assert _files(tmp_path / "here") == wanted and len(wanted) == 3 * 4 + 2
+        assert cluster.train(wanted, tmp_path / "here") == []
+    assert sorted(trained, key=wanted.index) == wanted
+    found = _files(tmp_path / "here")
+    assert found == {name: content for name, content in _files(calm).items() if name in found}
+    assert len(found) == 3 * 4 + 2
 
 
 @contextmanager
@@ -178,15 +177,15 @@ def _no_token(root):
 
 
 def test_what_fails_on_a_worker_is_told_and_the_rest_is_kept(config, tmp_path, monkeypatch):
-    cells = {"cpo_maddpg": SCENARIOS[:1], "mappo": SCENARIOS[:2]}
-    busy = _alone(tmp_path, "mappo", SCENARIOS[:1])
-    told = pytest.raises(cluster.ClusterError, match=r"^mappo, battery_0: CellBusyError: .*another process")
-    with _workers(tmp_path, 1, monkeypatch), busy, told as caught:
-        cluster.train(config, cells, tmp_path)
+    first, busy, last = (
+        resolve(config, algorithm, SCENARIOS[i]) for algorithm, i in (("cpo_maddpg", 0), ("mappo", 0), ("mappo", 1))
+    )
+    told = pytest.raises(cluster.ClusterError, match=r"^mappo/battery_0: BusyError: .*another process")
+    with _workers(tmp_path, 1, monkeypatch), experiments._alone(tmp_path, [busy]), told as caught:
+        cluster.train([first, busy, last], tmp_path)
     assert "\n" not in str(caught.value)
-    for algorithm, name, there in (("cpo_maddpg", 0, True), ("mappo", 0, False), ("mappo", 1, True)):
-        cell = results.read_cell(results.cell_folder(tmp_path, algorithm, SCENARIOS[name]))
-        assert (cell is not None) == there
+    assert results.missing([first, busy, last], tmp_path) == [busy]
+    assert results.read(results.folder_of(tmp_path, busy)) is None
 
 
 def test_no_scheduler_is_one_clear_line(config, tmp_path, monkeypatch):
@@ -194,10 +193,21 @@ def test_no_scheduler_is_one_clear_line(config, tmp_path, monkeypatch):
     for address in ("tcp://127.0.0.1:9", "nonsense://x"):
         monkeypatch.setenv(cluster.ADDRESS_VARIABLE, address)
         with pytest.raises(cluster.ClusterError, match=f"DASK_SCHEDULER_ADDRESS = '{address}'") as caught:
-            cluster.train(config, CELLS, tmp_path)
+            cluster.train(named(config), tmp_path)
         assert "\n" not in str(caught.value)
 
 
 def test_without_an_address_it_is_trained_here(config, tmp_path, monkeypatch):
     monkeypatch.delenv(cluster.ADDRESS_VARIABLE, raising=False)
-    assert cluster.train(config, {"random": SCENARIOS[:2]}, tmp_path) == [("random", name) for name in SCENARIOS[:2]]
+    wanted = [resolve(config, "random", name) for name in SCENARIOS[:2]]
+    assert cluster.train(wanted, tmp_path) == wanted
+    assert not results.missing(wanted, tmp_path)
+
+
+def test_a_worker_of_another_results_version_is_refused(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "RESULTS_VERSION", cluster.RESULTS_VERSION + 1)
+    wanted = [resolve(config, "random", SCENARIOS[0])]
+    told = pytest.raises(cluster.ClusterError, match=r"^random/battery_0: ClusterError: .*another version of mecpaper")
+    with _workers(tmp_path, 1, monkeypatch), told as caught:
+        cluster.train(wanted, tmp_path)
+    assert "\n" not in str(caught.value) and results.missing(wanted, tmp_path) == wanted

@@ -45,12 +45,13 @@ WRONG = [
     ("scenarios.users_30", {"device": 30}, ["scenarios.users_30.device", "30", "unknown key"]),
     ("scenarios.users_30", {"devices": -3}, ["scenarios.users_30.devices", "-3", "greater than or equal to 1"]),
     ("scenarios.users_30", {"access": "shared"}, ["scenarios.users_30.access = 'shared'", "full_band"]),
-    ("cells.maddpg", ["elsewhere"], ["cells.maddpg", "elsewhere", "default"]),
-    ("run.scale", "huge", ["run.scale", "huge", "demo"]),
-    ("scales.demo.scale", "dmeo", ["scales.demo.scale", "dmeo", "demo"]),
-    ("run.seeds", [1, 2, 1], ["seeds", "[1, 2, 1]", "1 is repeated"]),
-    ("run.seeds", [], ["run.seeds", "[]", "at least 1"]),
-    ("run.curve_every", 30, ["curve_every", "30", "multiple"]),
+    ("experiments.maddpg", ["elsewhere"], ["experiments.maddpg", "elsewhere", "default"]),
+    ("experiments.nobody", ["default"], ["experiments.nobody", "cpo_maddpg"]),
+    ("scale", "huge", ["scale = 'huge'", "smoke, demo, study, paper"]),
+    ("scales.demo.scale", "dmeo", ["scales.demo.scale", "dmeo", "unknown key"]),
+    ("scales.study.seeds", [1, 2, 1], ["scales.study.seeds", "[1, 2, 1]", "1 is repeated"]),
+    ("scales.study.seeds", [], ["scales.study.seeds", "[]", "at least 1"]),
+    ("scales.study.curve_every", 30, ["scales.study.curve_every", "30", "multiple"]),
     ("figures.confidence", 1.5, ["figures.confidence", "1.5", "less than 1"]),
 ]
 
@@ -72,11 +73,23 @@ def test_the_project_file_is_valid_and_round_trips(settings):
 
 
 def test_a_scale_that_does_not_exist(root, tmp_path):
-    text = re.sub(r"(?m)^run: \*\w+", "run: *huge", (root / "params.yaml").read_text())
+    text, count = re.subn(r"(?m)^scale: \w+", "scale: huge", (root / "params.yaml").read_text())
+    assert count == 1
     (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=r"huge.*allowed") as caught:
+    with pytest.raises(ConfigError, match=r"scale = 'huge': one of smoke, demo, study, paper") as caught:
         config.load(tmp_path / "params.yaml")
     assert "\n" not in str(caught.value)
+
+
+def test_a_scale_may_have_any_name_and_is_chosen_by_it(settings):
+    data = settings.model_dump()
+    data["scales"] = {"lunch-break": data["scales"]["demo"]}
+    data["scale"] = "lunch-break"
+    chosen = config.parse(config.Config, data)
+    assert chosen.run == chosen.scales["lunch-break"] == settings.scales["demo"]
+    assert settings.run == settings.scales["study"]
+    experiment = config.resolve(chosen, "maddpg", "default")
+    assert (experiment.scale, experiment.scale_name) == (chosen.run, "lunch-break")
 
 
 def test_a_key_given_twice_is_refused(root, tmp_path):

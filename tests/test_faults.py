@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from mecpaper.config import ConfigError
-from mecpaper.pipeline import notebook, rebuild
-from mecpaper.store import results
+from mecpaper.__main__ import main
+from mecpaper.config import ConfigError, resolve
+from mecpaper.pipeline import rebuild
+from mecpaper.store import files, results
 from mecpaper.training import experiments
 
 TRAINING = """
@@ -24,12 +25,12 @@ import json, sys
 from pathlib import Path
 import torch
 from mecpaper.training import experiments, loop
-from mecpaper.config import Config, parse
+from mecpaper.config import Config, parse, resolve
 torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS = loop.CHECKPOINT_SHARE = 1e-6
 try:
     config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
-    experiments.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
+    experiments.train([resolve(config, "cpo_maddpg", "default")], Path(sys.argv[2]))
 except OSError as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
@@ -37,13 +38,19 @@ except OSError as error:
 
 @pytest.fixture
 def command(small, tmp_path):
-    """Trains a cell in a process of its own, into the folder that is added."""
+    """Trains an experiment in a process of its own, into the folder that is added."""
     (tmp_path / "config.json").write_text(small.model_dump_json())
     return [sys.executable, "-c", TRAINING, str(tmp_path / "config.json")]
 
 
+@pytest.fixture
+def experiment(small):
+    """What the command trains."""
+    return resolve(small, "cpo_maddpg", "default")
+
+
 def _curves(root) -> bytes:
-    return (results.cell_folder(root, "cpo_maddpg", "default") / "curves.csv").read_bytes()
+    return (root / "data" / "runs" / "cpo_maddpg" / "default" / "curves.csv").read_bytes()
 
 
 def _no_file_beyond(size):
@@ -60,7 +67,7 @@ def _unmeasured():
 
 
 @pytest.mark.parametrize("room", [2000, 200_000])
-def test_a_full_disk_stops_a_training_in_one_line_and_loses_nothing(command, small, tmp_path, room):
+def test_a_full_disk_stops_a_training_in_one_line_and_loses_nothing(command, experiment, tmp_path, room):
     """With little room the learning curve does not fit; with more the checkpoint does not."""
     full, calm = tmp_path / "full", tmp_path / "calm"
     done = subprocess.run(
@@ -68,19 +75,19 @@ def test_a_full_disk_stops_a_training_in_one_line_and_loses_nothing(command, sma
     )
     assert done.returncode == 1
     assert re.fullmatch(r"StorageError: \S+: cannot be written \(.*\); what was there is unchanged.*\n", done.stderr)
-    assert results.read_cell(results.cell_folder(full, "cpo_maddpg", "default")) is None
+    assert results.read(results.folder_of(full, experiment)) is None
     assert not list(full.rglob("*.part"))
     for folder in (full, calm):
-        experiments.train_cells(small, "cpo_maddpg", ["default"], folder)
+        assert experiments.train([experiment], folder) == [experiment]
     assert _curves(full) == _curves(calm)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become a user who may not write")
 def test_a_read_only_folder_is_one_clear_line(tmp_path):
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom mecpaper import results\nos.seteuid(65534)\n"
-        "try: results.prepare_folder(Path(sys.argv[1]))\n"
-        "except results.StorageError as error: sys.exit(str(error))"
+        "import os, sys\nfrom pathlib import Path\nfrom mecpaper.store import files\nos.seteuid(65534)\n"
+        "try: files.prepare_folder(Path(sys.argv[1]))\n"
+        "except files.StorageError as error: sys.exit(str(error))"
     )
     for path in (tmp_path, *tmp_path.parents):
         if Path(tempfile.gettempdir()) in path.parents:
@@ -92,26 +99,26 @@ def test_a_read_only_folder_is_one_clear_line(tmp_path):
     assert re.fullmatch(r"\S+\.probe\.part: cannot be written \(Permission denied\).*\n", done.stderr)
 
 
-def test_a_folder_that_cannot_take_results_stops_the_cell_before_it_trains(small, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_take_results_stops_the_experiment_before_it_trains(small, tmp_path, monkeypatch):
     def refuse(folder):
-        raise results.StorageError(f"{folder}: cannot be written")
+        raise files.StorageError(f"{folder}: cannot be written")
 
-    monkeypatch.setattr(results, "prepare_folder", refuse)
+    monkeypatch.setattr(experiments, "prepare_folder", refuse)
     monkeypatch.setattr(experiments.Training, "run", lambda *_: pytest.fail("trained though nothing can be stored"))
-    with pytest.raises(results.StorageError):
-        experiments.train_cells(small, "maddpg", ["default"], tmp_path)
+    with pytest.raises(files.StorageError):
+        experiments.train([resolve(small, "maddpg", "default")], tmp_path)
 
 
 def test_an_old_file_survives_a_write_that_fails(tmp_path, monkeypatch):
     path = tmp_path / "table.csv"
-    results.write_atomically(path, "old")
+    files.write_atomically(path, "old")
 
     def no_room(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", no_room)
-    with pytest.raises(results.StorageError, match=r"table\.csv: cannot be written \(No space left on device\)"):
-        results.write_atomically(path, "new")
+    with pytest.raises(files.StorageError, match=r"table\.csv: cannot be written \(No space left on device\)"):
+        files.write_atomically(path, "new")
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["table.csv"]
 
 
@@ -122,16 +129,16 @@ def test_two_pipelines_in_one_folder_are_one_too_many(root, tmp_path):
     assert not folder.exists()
 
 
-def test_a_clock_that_goes_back_changes_nothing(small, tmp_path, monkeypatch):
+def test_a_clock_that_goes_back_changes_nothing(experiment, tmp_path, monkeypatch):
     for name in ("steady", "jumping"):
         clock = iter(range(10**9, 0, -3600))
         if name == "jumping":
             monkeypatch.setattr(time, "time", lambda clock=clock: float(next(clock)))
-        experiments.train_cells(small, "cpo_maddpg", ["default"], tmp_path / name)
+        assert experiments.train([experiment], tmp_path / name) == [experiment]
         # What is finished is known by its content, whatever the times of its files.
         for path in (tmp_path / name).rglob("*"):
             os.utime(path, (0, 0) if name == "jumping" else (4e9, 4e9))
-        assert not experiments.train_cells(small, "cpo_maddpg", ["default"], tmp_path / name)
+        assert not experiments.train([experiment], tmp_path / name)
     assert _curves(tmp_path / "steady") == _curves(tmp_path / "jumping")
 
 
@@ -139,14 +146,16 @@ def test_a_failure_in_a_notebook_is_told_in_one_line(root, tmp_path, capsys):
     import nbformat
 
     book = nbformat.v4.new_notebook()
-    lines = 'from pathlib import Path\nfrom mecpaper import results\nresults.write_atomically(Path("/proc/none/x"), "")'
+    lines = (
+        'from pathlib import Path\nfrom mecpaper.store import files\nfiles.write_atomically(Path("/proc/none/x"), "")'
+    )
     book.cells = [nbformat.v4.new_code_cell(lines)]
     for name in ("params.yaml", "dvc.yaml"):
         (tmp_path / name).write_text((root / name).read_text())
     path = tmp_path / "broken.ipynb"
     before = nbformat.writes(book)
     path.write_text(before)
-    assert notebook.main([str(path)]) == 1
+    assert main(["notebook", str(path)]) == 1
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert re.search(r"broken\.ipynb, cell 1: StorageError: /proc/none: cannot be written", told)
     assert path.read_text() == before

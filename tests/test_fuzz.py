@@ -22,21 +22,24 @@ from pydantic import BaseModel
 from traitlets import TraitError
 
 from mecpaper import config, explorer
-from mecpaper.algorithms import ALGORITHMS
-from mecpaper.config import OWN, Config, ConfigError, GameConfig, Readings
+from mecpaper.config import ALGORITHMS, Config, ConfigError, GameConfig, LearningConfig, Readings, ScaleConfig
+from mecpaper.config.fields import Seed
+from mecpaper.config.learners import MAPPOConfig
+from mecpaper.config.schema import EvaluationConfig, FigureConfig
 from mecpaper.explorer.parts import SLIDERS
 from mecpaper.explorer.plots import png
 from mecpaper.explorer.state import KEYS, snippet
 from mecpaper.policies.controls import CONTROLS
-from mecpaper.training.loop import Training, describe
+from mecpaper.training.loop import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = config.load(ROOT / "params.yaml")
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+OWN = {key: entry.section for key, entry in ALGORITHMS.items()}
 fuzzed = settings(deadline=None, suppress_health_check=list(HealthCheck))
 rarely = settings(fuzzed, max_examples=fuzzed.max_examples // 10)
 
-TIED = "a chunk may take|rho is a share|at least (batch|run)|within deviation_range"
+TIED = r"a chunk may take|rho is a share|at least (batch|scales\.smoke\.episodes_at_once)|within std_range"
 """How messages of the rules that tie several keys may read."""
 
 UNDEFINED = {"sor", "local_energy", "offload_energy"}
@@ -92,11 +95,11 @@ def leaves(section, place=()):
             yield from leaves(kind.type, (*place, name))
 
 
-KINDS = dict(leaves(Config)) | {("scales", "smoke"): kind_of(config.ScaleConfig)}
-KINDS |= dict(leaves(config.ScaleConfig, ("scales", "smoke")))
+KINDS = dict(leaves(Config)) | {("scales", "smoke"): kind_of(ScaleConfig)}
+KINDS |= dict(leaves(ScaleConfig, ("scales", "smoke")))
 SIZES = {"devices": 5, "chunks": 3, "slots": 6, "hidden": 8, "batch": 16, "buffer": 40, "head_hidden": 8, "epochs": 3}
 SIZES |= {"minibatch": 40, "episodes_at_once": 3, "slots_per_update": 2, "curve_episodes": 2, "final_episodes": 2}
-"""Greatest sizes that are trained here; what is refused is drawn from the schema's own ranges."""
+"""Maximum sizes that are trained here; what is refused is drawn from the schema's own ranges."""
 
 
 # -- valid values ------------------------------------------------------------------------------------------
@@ -151,17 +154,17 @@ def ordered(pair):
     return [list(ends) for ends in zip(*(sorted(ends) for ends in both), strict=True)]
 
 
-RANGES = ("frame_rate", "resolution", "transmit_power", "cpu_frequency", "gain_db", "deviation_range")
+RANGES = ("frame_rate", "resolution", "transmit_power", "cpu_frequency", "gain_db", "std_range")
 
 
 @st.composite
-def changes(draw, section, devices, greatest=8):
+def changes(draw, section, devices, maximum=8):
     """Some keys of a section with new values; single keys keep the rules that tie two of them where that is simple."""
     kinds = {path[0]: kind for path, kind in leaves(section) if len(path) == 1 and not is_section(kind)}
     kinds = {name: kind for name, kind in kinds.items() if kind.type is not dict and name != "devices"}
     if not kinds:
         return {}
-    names = st.lists(st.sampled_from(sorted(kinds)), max_size=greatest, unique=True)
+    names = st.lists(st.sampled_from(sorted(kinds)), max_size=maximum, unique=True)
     drawn = {name: draw(values(name, kinds[name], devices)) for name in draw(names)}
     for name in drawn:
         if name in RANGES:
@@ -172,35 +175,35 @@ def changes(draw, section, devices, greatest=8):
         drawn["gain_error_fraction"] = 0.0
     if {"batch", "buffer"} & set(drawn):
         drawn["batch"], drawn["buffer"] = sorted([drawn.get("batch", 8), drawn.get("buffer", 40)])
-    if {"deviation", "deviation_range"} & set(drawn):
-        low, high = drawn.setdefault("deviation_range", [1e-4, 1e2])
-        drawn["deviation"] = min(max(drawn.get("deviation", low), low), high)
+    if {"std", "std_range"} & set(drawn):
+        low, high = drawn.setdefault("std_range", [1e-4, 1e2])
+        drawn["std"] = min(max(drawn.get("std", low), low), high)
     return drawn
 
 
 @st.composite
 def scenarios(draw, devices):
     """What a scenario may change: the game flat with its readings, `learning`, the algorithms' sections, `reduced`."""
-    parts = draw(changes(GameConfig, devices, greatest=3)) | draw(changes(Readings, devices, greatest=2))
+    parts = draw(changes(GameConfig, devices, maximum=3)) | draw(changes(Readings, devices, maximum=2))
     parts |= draw(st.sampled_from([{}, {"reduced": True}, {"reduced": False}]))
     if draw(st.booleans()):
-        parts["learning"] = draw(changes(config.LearningConfig, devices, greatest=3))
+        parts["learning"] = draw(changes(LearningConfig, devices, maximum=3))
     for name in draw(st.lists(st.sampled_from(list(OWN)), max_size=2, unique=True)):
-        parts[name] = draw(changes(OWN[name], devices, greatest=3))
+        parts[name] = draw(changes(OWN[name], devices, maximum=3))
         if draw(st.booleans()):
-            parts[name]["learning"] = draw(changes(config.LearningConfig, devices, greatest=2))
+            parts[name]["learning"] = draw(changes(LearningConfig, devices, maximum=2))
     return parts
 
 
 @st.composite
-def runs(draw):
+def scales(draw):
     """A scale that makes at least three updates, whatever is drawn."""
     at_once = draw(st.integers(1, SIZES["episodes_at_once"]))
     slots_per_update = draw(st.integers(1, SIZES["slots_per_update"]))
     rounds = 3 * slots_per_update
-    seeds = draw(st.lists(numbers(kind_of(config.Seed)), min_size=1, max_size=2, unique=True))
+    seeds = draw(st.lists(numbers(kind_of(Seed)), min_size=1, max_size=2, unique=True))
     return {
-        "scale": "smoke", "planner_restarts": 1, "seeds": seeds, "episodes": 2 * rounds * at_once,
+        "planner_restarts": 1, "seeds": seeds, "episodes": 2 * rounds * at_once,
         "episodes_at_once": at_once, "slots_per_update": slots_per_update, "curve_every": rounds * at_once,
         "reduced": {"seeds": seeds[:1], "slots_per_update": slots_per_update},
     }  # fmt: skip
@@ -208,7 +211,7 @@ def runs(draw):
 
 @st.composite
 def valid(draw, algorithm):
-    """Plain data that the schema accepts, small enough to be trained at once, and a cell of an algorithm."""
+    """Plain data that the schema accepts, small enough to be trained at once, and an algorithm's scenario."""
     data = copy.deepcopy(SETTINGS.model_dump())
     devices = draw(st.integers(1, SIZES["devices"]))
     data["game"] |= {"devices": devices, "chunks": 2, "slots": 3}
@@ -216,43 +219,43 @@ def valid(draw, algorithm):
     data["cpo_maddpg"]["head_hidden"] = 4
     data["game"] |= draw(changes(GameConfig, devices))
     data["game"]["readings"] |= draw(changes(Readings, devices))
-    data["learning"] |= draw(changes(config.LearningConfig, devices))
-    data["evaluation"] |= {"curve_episodes": 1, "final_episodes": 1} | draw(changes(config.EvaluationConfig, devices))
-    data["figures"] |= draw(changes(config.FigureConfig, devices, greatest=3))
-    data["run"] = data["scales"]["smoke"] = draw(runs())
+    data["learning"] |= draw(changes(LearningConfig, devices))
+    data["evaluation"] |= {"curve_episodes": 1, "final_episodes": 1} | draw(changes(EvaluationConfig, devices))
+    data["figures"] |= draw(changes(FigureConfig, devices, maximum=3))
+    data["scales"], data["scale"] = {"smoke": draw(scales())}, "smoke"
     data["tuning"] |= {"off_policy": {"base": {}}, "mappo": {"base": {}}}
-    data["tuning"]["mappo"]["one"] = draw(changes(config.MAPPOConfig, devices, greatest=2))
+    data["tuning"]["mappo"]["one"] = draw(changes(MAPPOConfig, devices, maximum=2))
     data["planner"]["cycles_per_bit"] = [data["game"]["cycles_per_bit"]]
     for name, section in OWN.items():
         data[name] |= draw(changes(section, devices))
-        data[name]["learning"] = draw(changes(config.LearningConfig, devices, greatest=2))
+        data[name]["learning"] = draw(changes(LearningConfig, devices, maximum=2))
     names = ["default", "one", "two"]
     data["scenarios"] = {"default": {}} | {name: draw(scenarios(devices)) for name in names[1:]}
-    cell = draw(st.sampled_from([*names, "one+two", "two+one"]))
-    data["cells"], data["policies"] = {algorithm: [cell]}, [cell]
+    scenario = draw(st.sampled_from([*names, "one+two", "two+one"]))
+    data["experiments"], data["policies"] = {algorithm: [scenario]}, [scenario]
     try:
         config.parse(Config, data)
     except ConfigError as error:
         # Only rules that tie several keys may still be broken.
         event(f"refused: {re.sub(r'[-+0-9.e]+', '#', str(error).partition(':')[2])}")
-        assert re.search("a chunk may take|rho is a share|at least (batch|run)|within deviation_range", str(error)), (
-            error
-        )
+        assert re.search(TIED, str(error)), error
         assume(False)
-    return data, cell
+    return data, scenario
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @settings(fuzzed, max_examples=fuzzed.max_examples // len(ALGORITHMS) + 1)
 @given(st.data())
 def test_a_valid_configuration_trains_without_a_crash_or_a_nan(algorithm, data):
-    content, cell = data.draw(valid(algorithm))
-    training = Training(config.parse(Config, content), algorithm, cell)
+    content, scenario = data.draw(valid(algorithm))
+    experiment = config.resolve(config.parse(Config, content), algorithm, scenario)
+    training = Training(experiment)
     training.run()
     curves, summary = training.curves(), training.summaries()
-    is_warm = training.learning.warmup_fraction <= 0.5
-    assert training.updates >= 3 or not is_warm or not training.learner.learns
-    event("three updates" if training.updates >= 3 else "no updates")
+    is_warm = experiment.learning.warmup_fraction <= 0.5
+    updates = training.learner.updates
+    assert updates >= 3 or not is_warm or not ALGORITHMS[algorithm].learns
+    event("three updates" if updates >= 3 else "no updates")
     for table in (curves, summary):
         for name in table.columns.drop(["algorithm", "scenario", "scale"]):
             column = table[name].to_numpy(dtype=float)
@@ -260,10 +263,11 @@ def test_a_valid_configuration_trains_without_a_crash_or_a_nan(algorithm, data):
                 continue
             if table is curves and name not in summary:
                 # Diagnostics have no value before the first update.
-                period = getattr(training.learner, "period", 1)
+                period = getattr(experiment.own, "policy_delay", 1)
                 column = column[~np.isnan(column) | (table["updates"].to_numpy() >= 3 * period)]
             assert np.isfinite(column).all(), f"{name} = {column}"
-    assert all(tensor.isfinite().all() for tensor in getattr(training.learner, "tensors", dict)().values())
+    assert all(tensor.isfinite().all() for tensor in training.learner.tensors().values())
+    assert bool(training.learner.tensors()) == ALGORITHMS[algorithm].learns
 
 
 # -- wrong values ------------------------------------------------------------------------------------------
@@ -344,11 +348,11 @@ def places():
     found = dict(KINDS)
     one, base = ("scenarios", "one"), ("tuning", "off_policy", "base")
     found |= {one + path: kind for path, kind in (simple(GameConfig) | simple(Readings)).items()}
-    sections = [("learning", config.LearningConfig), *OWN.items()]
+    sections = [("learning", LearningConfig), *OWN.items()]
     found |= {(*one, name, *path): kind for name, section in sections for path, kind in simple(section).items()}
-    found |= {("tuning", "mappo", "base", *path): kind for path, kind in simple(config.MAPPOConfig).items()}
+    found |= {("tuning", "mappo", "base", *path): kind for path, kind in simple(MAPPOConfig).items()}
     nested = [*((name,) for name in OWN), *((*one, name) for name in OWN), base, ("tuning", "mappo", "base")]
-    for place, (path, kind) in itertools.product(nested, simple(config.LearningConfig).items()):
+    for place, (path, kind) in itertools.product(nested, simple(LearningConfig).items()):
         found[(*place, "learning", *path)] = kind
     return found | {(*one, "reduced"): Kind(bool)}
 
@@ -367,33 +371,35 @@ RULES = {
     ("game", "energy_coefficient"): [1e-15],
     ("learning", "buffer"): [1],
     ("maddpg", "learning"): [{"batch": 41}, {"learning": {}}, {"multiplier_rate": 0.1}, {3: 4}],
-    ("mappo", "deviation"): [5.0],
-    ("mappo", "deviation_range"): [[1.0, 0.02]],
+    ("mappo", "std"): [5.0],
+    ("mappo", "std_range"): [[1.0, 0.02]],
     ("scenarios", "one", "gain_db"): [[10.0, 8.0]],
     ("scenarios", "one", "self"): [3],
     ("scenarios", "one", "readings"): [{"access": "orthogonal"}],
-    ("scenarios", "one", "cells"): [{}],
+    ("scenarios", "one", "experiments"): [{}],
     ("scenarios", "one", "learning", "buffer"): [3],
     ("scenarios", "a+b"): [{}],
     ("scenarios", "../up"): [{}],
     ("scenarios", ""): [{}],
     ("scenarios", 3): [{}],
     ("scenarios", "default"): [MISSING],
-    ("cells", "maddpg"): [["default"] * 2, ["nowhere"], ["one+nowhere"], [""], ["+"], [None], "default"],
-    ("cells", "random"): [["one+decibel"]],
-    ("cells", "nobody"): [["default"]],
+    ("experiments", "maddpg"): [["default"] * 2, ["nowhere"], ["one+nowhere"], [""], ["+"], [None], "default"],
+    ("experiments", "random"): [["one+decibel"]],
+    ("experiments", "nobody"): [["default"]],
     ("policies",): [["default"] * 2, ["nowhere"], ["one", "one+"]],
     ("planner", "cycles_per_bit"): [[]],
     ("tuning", "seeds"): [[1, 2, 1], [], [-1], [2**31]],
     ("tuning", "off_policy", "base", "cost_discount"): [0.2],
     ("tuning", "mappo", "base", "learning"): [3, {"batch": 41}],
-    ("run", "seeds"): [[1, 1]],
-    ("run", "reduced", "seeds"): [[0, 0]],
-    ("run", "curve_every"): [3],
-    ("run", "episodes"): [6],
-    ("run", "scale"): ["huge", "demo"],
-    ("scales", "smoke", "scale"): ["demo"],
+    ("scale",): ["huge", "demo", "", "smoke\n"],
+    ("scales", "smoke", "seeds"): [[1, 1]],
+    ("scales", "smoke", "reduced", "seeds"): [[0, 0]],
+    ("scales", "smoke", "curve_every"): [3],
+    ("scales", "smoke", "episodes"): [6],
+    ("scales", "smoke", "scale"): ["demo", "smoke"],
     ("scales", "nowhere"): [{}],
+    ("scales", "../up"): [copy.deepcopy(SETTINGS.model_dump()["scales"]["smoke"])],
+    ("scales", ""): [copy.deepcopy(SETTINGS.model_dump()["scales"]["smoke"])],
     ("scales",): [{}],
 }
 """What only a rule refuses, by place, in `base`: it has two devices, and its scenarios do not go together."""
@@ -404,14 +410,13 @@ def base():
     data = copy.deepcopy(SETTINGS.model_dump())
     data["game"] |= {"devices": 2, "battery_capacity": [8.0, 9.0]}
     data["learning"] |= {"batch": 8, "buffer": 40}
-    data["run"] = data["scales"]["smoke"] = copy.deepcopy(data["scales"]["smoke"])
-    data["scales"] = {"smoke": copy.deepcopy(data["run"])}
+    data["scales"], data["scale"] = {"smoke": data["scales"]["smoke"]}, "smoke"
     data["scenarios"] = {
         "default": {},
         "one": {"gain_error": "linear", "gain_db": [-8.0, -4.0]},
         "decibel": {"gain_error": "decibel"},
     }
-    data["cells"], data["policies"] = {"maddpg": ["default", "one"]}, ["default"]
+    data["experiments"], data["policies"] = {"maddpg": ["default", "one"]}, ["default"]
     data["tuning"] |= {"off_policy": {"base": {}}, "mappo": {"base": {}}}
     return data
 
@@ -534,15 +539,15 @@ def test_a_file_cut_off_or_of_other_content_is_refused_in_one_line(tmp_path_fact
     assert message or config.load(path).game == SETTINGS.game
 
 
-# -- what else takes parameters: names of cells, the explorer ----------------------------------------------
+# -- what else takes parameters: names of experiments, the explorer ------------------------------------------
 
 
 @fuzzed
 @given(st.text() | st.sampled_from(list(ALGORITHMS)), st.text() | st.sampled_from(["default", "default+", "+"]))
-def test_a_cell_that_does_not_exist_is_refused_in_one_line(algorithm, scenario):
+def test_an_experiment_that_does_not_exist_is_refused_in_one_line(algorithm, scenario):
     assume(algorithm not in ALGORITHMS or scenario not in SETTINGS.scenarios)
     with pytest.raises(ConfigError, match=r"scenario|algorithm") as caught:
-        describe(SETTINGS, algorithm, scenario)
+        config.resolve(SETTINGS, algorithm, scenario)
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -59,10 +59,7 @@ def test_wrong_params_are_refused_before_a_kernel_starts(root, tmp_path):
     _write(path, "raise SystemExit('a kernel ran')")
     for arguments in ([str(path)], []):
         done = subprocess.run(
-            [sys.executable, "-m", "mecpaper.pipeline.notebook", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
+            [sys.executable, "-m", "mecpaper", "notebook", *arguments], cwd=tmp_path, capture_output=True, text=True
         )
         assert done.returncode == 2
         assert done.stderr == "game.gain_db = [10.0, 8.0]: the first must not exceed the second\n"
@@ -73,9 +70,7 @@ def test_a_failing_notebook_is_left_as_it_was_and_told_in_one_line(root, tmp_pat
     path = tmp_path / "a.ipynb"
     _write(path, "x = 1", "raise ValueError('seeds = [1, 1]: each seed once')")
     before = path.read_bytes()
-    done = subprocess.run(
-        [sys.executable, "-m", "mecpaper.pipeline.notebook", str(path)], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "mecpaper", "notebook", str(path)], capture_output=True, text=True)
     assert done.returncode == 1
     assert path.read_bytes() == before
     assert "cell 2: ValueError: seeds = [1, 1]: each seed once" in done.stderr.splitlines()[-1]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mecpaper.config import ConfigError, load
+from mecpaper.config import ConfigError, load, resolve
 from mecpaper.policies import stored
 from mecpaper.training.checkpoint import CheckpointError
 from mecpaper.training.loop import Training
@@ -22,7 +22,7 @@ NETWORK = {
 }
 HARMLESS = {"urllib.parse"}
 CLUSTER = {"distributed", "dask"}
-"""Talks to the scheduler that DASK_SCHEDULER_ADDRESS names, and pickles; only `mecpaper.training.cluster` may, when asked to."""
+"""Talks to the scheduler that DASK_SCHEDULER_ADDRESS names, and pickles; only `mecpaper.training.cluster` may."""
 
 PICKLING = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "yaml"}
 """Modules that can run code that a file holds; PyYAML is one of them, the package uses ruamel.yaml's safe loader."""
@@ -103,13 +103,14 @@ for name in ("getaddrinfo", "gethostbyname", "create_connection", "create_server
 import torch
 from mecpaper.report import figures
 from mecpaper.store import results
-from mecpaper.training.experiments import train_cells
-from mecpaper.config import Config, parse
+from mecpaper.training.experiments import train
+from mecpaper.config import Config, parse, resolve
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
 config = parse(Config, json.loads((folder / "config.json").read_text()))
-assert train_cells(config, "cpo_maddpg", ["default"], folder, "cpu") == ["default"]
+experiment = resolve(config, "cpo_maddpg", "default")
+assert train([experiment], folder, "cpu") == [experiment]
 figure, (axes,) = figures.new_figure()
 figures.draw_curves(axes, results.read_tables(folder, "curves"), "reward", 1, 0.95)
 figures.save(figure, folder / "figures", "curve")
@@ -146,7 +147,7 @@ def test_a_pickle_in_place_of_a_checkpoint_or_policy_is_refused_and_not_run(smal
     mark, file = tmp_path / "it-ran", tmp_path / "file.safetensors"
     file.write_bytes(pickle.dumps(Trap(mark)))
     with pytest.raises(CheckpointError, match="damaged"):
-        Training(small, "maddpg", "default").load(file)
+        Training(resolve(small, "maddpg", "default")).load(file)
     with pytest.raises(ConfigError, match="cannot be read"):
         stored.read_policy(file, "x", "maddpg")
     assert not mark.exists()

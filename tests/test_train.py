@@ -9,31 +9,33 @@ import pandas as pd
 import pytest
 import torch
 
-from mecpaper.algorithms import ALGORITHMS
-from mecpaper.config import Config, ConfigError, parse
+from mecpaper.config import ALGORITHMS, Config, ConfigError, parse, resolve
+from mecpaper.config import experiment as resolving
 from mecpaper.store import results
 from mecpaper.training import experiments, loop
 from mecpaper.training.checkpoint import CheckpointError
-from mecpaper.training.experiments import CellBusyError, train_cells
+from mecpaper.training.experiments import BusyError, train
 from mecpaper.training.loop import NotFiniteError, Training
 
 MEASURED = ["reward", "energy", "ecpr_f", "ecpr_m", "offload_share", "episode", "updates"]
 
 
+@pytest.fixture
+def maddpg(small):
+    """The quickest experiment that learns."""
+    return resolve(small, "maddpg", "default")
+
+
 @pytest.mark.parametrize("algorithm", list(ALGORITHMS))
 def test_a_resumed_training_ends_with_the_same_numbers(small, tmp_path, algorithm):
-    whole = Training(small, algorithm, "default")
+    whole = Training(resolve(small, algorithm, "default"))
     whole.run()
     path = tmp_path / "state.safetensors"
-    cut = Training(small, algorithm, "default")
-    cut._measure_curve()
-    for _ in range(3):
-        cut._play_round()
-        cut.episode += small.run.episodes_at_once
-        if cut.episode % small.run.curve_every == 0:
-            cut._measure_curve()
+    cut = Training(resolve(small, algorithm, "default"))
+    cut.run(episodes=3 * small.run.episodes_at_once)
+    assert cut.episode % small.run.curve_every, "between two points of the curve"
     cut.save(path)
-    resumed = Training(small, algorithm, "default")
+    resumed = Training(resolve(small, algorithm, "default"))
     resumed.run(path)
     pd.testing.assert_frame_equal(resumed.curves(), whole.curves(), check_exact=True)
     for name, tensor in whole.learner.tensors().items():
@@ -41,7 +43,7 @@ def test_a_resumed_training_ends_with_the_same_numbers(small, tmp_path, algorith
 
 
 def _trained(small, seeds, algorithm="cpo_maddpg"):
-    training = Training(small, algorithm, "default", seeds=seeds)
+    training = Training(resolve(small, algorithm, "default", seeds))
     training.run()
     return training.curves().set_index(["seed", "episode"])[MEASURED[:5]]
 
@@ -63,15 +65,16 @@ def _with_scenarios(small, **scenarios):
 def test_a_scenario_gives_the_same_results_alone_and_batched_with_others(small):
     own = {"battery_capacity": 5.0, "cpo_maddpg": {"multiplier_fixed": 0.5}}
     config = _with_scenarios(small, little=own, full={"battery_capacity": 9.0})
-    together = Training(config, "cpo_maddpg", ["default", "little", "full"])
+    found = {name: resolve(config, "cpo_maddpg", name) for name in ("default", "little", "full")}
+    together = Training(list(found.values()))
     together.run()
-    for name in ("default", "little", "full"):
-        alone = Training(config, "cpo_maddpg", name)
+    for name, experiment in found.items():
+        alone = Training(experiment)
         alone.run()
-        one, other = alone.curves(), together.curves(name)
+        one, other = alone.curves(), together.curves(experiment)
         pd.testing.assert_frame_equal(one[MEASURED], other[MEASURED], rtol=1e-3, atol=1e-4)
         assert set(other["scenario"]) == {name} and one["seed"].tolist() == other["seed"].tolist()
-    assert together.curves("little")["multiplier"].unique().tolist() == [0.5]
+    assert together.curves(found["little"])["multiplier"].unique().tolist() == [0.5]
     summary = together.summaries()
     assert summary["cost_limit"].round(6).tolist() == [0.4] * 2 + [0.25] * 2 + [0.45] * 2
 
@@ -80,16 +83,17 @@ def test_scenarios_of_other_shapes_or_learning_numbers_are_not_batched(small):
     config = _with_scenarios(small, slow={"learning": {"polyak": 0.02}})
     for other in ("users_30", "slow"):
         with pytest.raises(ConfigError, match="share shapes"):
-            Training(config, "cpo_maddpg", ["default", other])
+            Training([resolve(config, "cpo_maddpg", name) for name in ("default", other)])
 
 
 def test_a_scenario_may_change_what_is_learned_and_how(small):
     config = _with_scenarios(small, other={"learning": {"polyak": 0.02}, "cpo_maddpg": {"replay": "uniform"}})
-    learning, own = config.learner("cpo_maddpg", "other")
-    assert (learning.polyak, own.replay) == (0.02, "uniform")
-    assert config.learner("maddpg", "other")[0].polyak == 0.02
-    assert config.learner("cpo_maddpg", "default")[1].replay == "ca_per"
-    assert not Training(config, "cpo_maddpg", "other").replay.prioritised
+    other, default = (resolve(config, "cpo_maddpg", name) for name in ("other", "default"))
+    assert (other.learning.polyak, other.own.replay) == (0.02, "uniform")
+    assert resolve(config, "maddpg", "other").learning.polyak == 0.02
+    assert (default.learning.polyak, default.own.replay) == (small.learning.polyak, "ca_per")
+    assert not Training(other).learner.replay.prioritised
+    assert Training(default).learner.replay.prioritised
 
 
 def test_scenarios_joined_by_a_plus_have_the_changes_of_both(small):
@@ -97,23 +101,51 @@ def test_scenarios_joined_by_a_plus_have_the_changes_of_both(small):
         small, one={"battery_capacity": 5.0, "learning": {"polyak": 0.02}}, two={"learning": {"batch": 4}}
     )
     assert config.scenario("one+two").battery_capacity == 5.0
-    learning = config.learner("maddpg", "one+two")[0]
-    assert (learning.polyak, learning.batch) == (0.02, 4)
+    experiment = resolve(config, "maddpg", "one+two")
+    assert experiment.game == config.scenario("one+two")
+    assert (experiment.learning.polyak, experiment.learning.batch) == (0.02, 4)
     with pytest.raises(ConfigError, match="scenario = 'three'"):
         config.scenario("one+three")
 
 
 def test_a_reduced_scenario_gets_the_smaller_share_of_the_scale(small, tmp_path):
-    short, whole = Training(small, "maddpg", "short"), Training(small, "maddpg", "default")
-    assert short.seeds == small.run.reduced.seeds and whole.seeds == small.run.seeds
-    assert train_cells(small, "maddpg", ["short"], tmp_path) == ["short"]
-    summary = pd.read_csv(results.cell_folder(tmp_path, "maddpg", "short") / "summary.csv")
+    short, default = (resolve(small, "maddpg", name) for name in ("short", "default"))
+    whole = Training(default)
+    assert Training(short).seeds == small.run.reduced.seeds and whole.seeds == small.run.seeds
+    assert train([short], tmp_path) == [short]
+    summary = pd.read_csv(results.folder_of(tmp_path, short) / "summary.csv")
     whole.run()
-    assert summary["seed"].tolist() == [3] and 0 < summary["updates"].iloc[0] < whole.updates
+    assert summary["seed"].tolist() == [3] and 0 < summary["updates"].iloc[0] < whole.learner.updates
     # A policy is kept only where the configuration names the scenario.
-    assert not (results.cell_folder(tmp_path, "maddpg", "short") / "policy.safetensors").exists()
+    assert not (results.folder_of(tmp_path, short) / "policy.safetensors").exists()
     with pytest.raises(ConfigError, match="share shapes"):
-        Training(small, "maddpg", ["default", "short"])
+        Training([default, short])
+
+
+def test_experiments_that_fit_are_one_program_and_each_gets_its_own_folder(small, tmp_path, monkeypatch):
+    config = _with_scenarios(small, little={"battery_capacity": 5.0})
+    wanted = [
+        resolve(config, algorithm, name)
+        for algorithm in ("maddpg", "random")
+        for name in ("default", "little", "users_30")
+    ]
+    batched = experiments.groups(wanted, True)
+    assert [[one.name for one in group] for group in batched] == [
+        ["maddpg/default", "maddpg/little"], ["maddpg/users_30"], ["random/default", "random/little"],
+        ["random/users_30"],
+    ]  # fmt: skip
+    assert experiments.groups(wanted, False) == [[experiment] for experiment in wanted]
+    monkeypatch.setattr(experiments, "groups", lambda group, _: [list(group)])
+    train(batched[0], tmp_path / "together")
+    monkeypatch.undo()
+    train(batched[0], tmp_path / "alone")
+    for experiment in batched[0]:
+        both = [results.folder_of(tmp_path / name, experiment) for name in ("together", "alone")]
+        assert sorted(path.name for path in both[0].iterdir()) == sorted(path.name for path in both[1].iterdir())
+        for name in ("curves.csv", "summary.csv"):
+            one, other = (pd.read_csv(folder / name)[["scenario", "seed", *MEASURED[:5]]] for folder in both)
+            pd.testing.assert_frame_equal(one, other, rtol=1e-3, atol=1e-4)
+        assert results.read(both[0]).key == experiment.key
 
 
 # The others are tested by hand in test_algorithms.py: on this small game they happen to do what the default does.
@@ -146,7 +178,7 @@ def test_every_reading_and_ablation_trains_and_makes_a_difference(small):
     config = _with_scenarios(parse(Config, data), **VARIANTS, fixed={"cpo_maddpg": {"multiplier_fixed": 0.5}})
     curves = {}
     for name in ("default", "fixed", *VARIANTS):
-        training = Training(config, "cpo_maddpg", name, seeds=[1])
+        training = Training(resolve(config, "cpo_maddpg", name, [1]))
         training.run()
         curves[name] = torch.cat([w.flatten() for w in training.learner.actors.weights])
         assert torch.isfinite(curves[name]).all()
@@ -165,18 +197,18 @@ KILLED = """
 import sys, json
 from pathlib import Path
 from mecpaper.training import experiments, loop
-from mecpaper.config import Config, parse
+from mecpaper.config import Config, parse, resolve
 loop.CHECKPOINT_SECONDS, loop.CHECKPOINT_SHARE = 0.05, 0.5
 config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
 import torch; torch.set_num_threads(1)
 print("begins", flush=True)
-experiments.train_cells(config, "cpo_maddpg", ["default"], Path(sys.argv[2]))
+experiments.train([resolve(config, "cpo_maddpg", "default")], Path(sys.argv[2]))
 """
 
 
 def test_a_training_killed_at_any_moment_ends_with_the_same_results(small, tmp_path):
     data = small.model_dump()
-    data["run"]["episodes"] = 64
+    data["scales"][data["scale"]]["episodes"] = 64
     (tmp_path / "config.json").write_text(parse(Config, data).model_dump_json())
     command = [sys.executable, "-c", KILLED, str(tmp_path / "config.json")]
     for folder in ("calm", "killed"):
@@ -192,43 +224,55 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_results(small, tmp_p
             process.kill()
     assert kills >= 2
     assert process.returncode == 0
-    calm, killed = (results.cell_folder(tmp_path / name, "cpo_maddpg", "default") for name in ("calm", "killed"))
-    for name in ("curves.csv", "policy.safetensors", "cell.json"):
+    experiment = resolve(parse(Config, data), "cpo_maddpg", "default")
+    calm, killed = (results.folder_of(tmp_path / name, experiment) for name in ("calm", "killed"))
+    for name in ("curves.csv", "policy.safetensors", results.MARK):
         assert (calm / name).read_bytes() == (killed / name).read_bytes(), name
     assert not list((tmp_path / "killed" / "build" / "checkpoints").glob("*.safetensors"))
 
 
-def test_a_finished_cell_is_kept_and_a_changed_one_trained_again(small, tmp_path):
-    assert train_cells(small, "maddpg", ["default"], tmp_path)
-    assert not train_cells(small, "maddpg", ["default"], tmp_path)
+def test_a_finished_experiment_is_kept_and_a_changed_one_trained_again(small, maddpg, tmp_path):
+    assert train([maddpg], tmp_path) == [maddpg]
+    assert train([maddpg], tmp_path) == []
     data = small.model_dump()
     data["learning"]["polyak"] = 0.02
-    assert train_cells(parse(Config, data), "maddpg", ["default"], tmp_path)
-    cell = results.read_cell(results.cell_folder(tmp_path, "maddpg", "default"))
-    assert cell["learning"]["polyak"] == 0.02
+    changed = resolve(parse(Config, data), "maddpg", "default")
+    assert train([changed], tmp_path) == [changed]
+    stored = results.read(results.folder_of(tmp_path, maddpg))
+    assert stored.numbers["learning"]["polyak"] == 0.02
+    assert stored.key == changed.key != maddpg.key
 
 
-def test_the_cells_own_numbers_only_decide(small):
+def test_the_experiments_own_numbers_only_decide(small):
     data = small.model_dump()
     data["cpo_maddpg"]["multiplier_rate"] = 0.5
     data["figures"]["smoothing"] = 9
     changed = parse(Config, data)
-    assert Training(changed, "maddpg", "default").fingerprint == Training(small, "maddpg", "default").fingerprint
-    assert (
-        Training(changed, "cpo_maddpg", "default").fingerprint != Training(small, "cpo_maddpg", "default").fingerprint
-    )
+    assert data != small.model_dump()
+    for algorithm, same in (("maddpg", True), ("cpo_maddpg", False)):
+        now, before = (resolve(config, algorithm, "default") for config in (changed, small))
+        assert (now.key == before.key) == same
+        assert (Training(now).key == Training(before).key) == same
 
 
-def test_a_checkpoint_of_another_configuration_is_refused_by_name(small, tmp_path):
+def test_a_checkpoint_of_another_configuration_is_refused_by_name(small, maddpg, tmp_path):
     path = tmp_path / "state.safetensors"
-    Training(small, "maddpg", "default").save(path)
+    Training(maddpg).save(path)
     with pytest.raises(CheckpointError, match=r"state\.safetensors: of another configuration"):
-        Training(small, "maddpg", "users_30").load(path)
+        Training(resolve(small, "maddpg", "users_30")).load(path)
+
+
+def test_a_checkpoint_of_another_results_version_is_refused_by_name(small, tmp_path, monkeypatch):
+    path = tmp_path / "state.safetensors"
+    Training(resolve(small, "maddpg", "default")).save(path)
+    monkeypatch.setattr(resolving, "RESULTS_VERSION", resolving.RESULTS_VERSION + 1)
+    with pytest.raises(CheckpointError, match=r"state\.safetensors: of another configuration or version"):
+        Training(resolve(small, "maddpg", "default")).load(path)
 
 
 def test_one_flipped_bit_anywhere_in_a_checkpoint_is_noticed(small, tmp_path):
     path = tmp_path / "state.safetensors"
-    training = Training(small, "cpo_maddpg", "default")
+    training = Training(resolve(small, "cpo_maddpg", "default"))
     training.save(path)
     whole = path.read_bytes()
     for place in [*range(0, 400, 7), *range(400, len(whole), len(whole) // 200)]:
@@ -237,54 +281,54 @@ def test_one_flipped_bit_anywhere_in_a_checkpoint_is_noticed(small, tmp_path):
             training.load(path)
 
 
-def test_one_trainer_at_a_time_for_a_cell(small, tmp_path, monkeypatch):
+def test_one_trainer_at_a_time_for_an_experiment(small, maddpg, tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "PATIENCE", 0.1)
-    with experiments._alone(tmp_path, "maddpg", ["default"]):
-        with pytest.raises(CellBusyError, match="maddpg, default: another process"):
-            train_cells(small, "maddpg", ["default"], tmp_path)
-        assert train_cells(small, "random", ["default"], tmp_path)
-    assert train_cells(small, "maddpg", ["default"], tmp_path)
+    with experiments._alone(tmp_path, [maddpg]):
+        with pytest.raises(BusyError, match="maddpg/default: another process"):
+            train([maddpg], tmp_path)
+        assert train([resolve(small, "random", "default")], tmp_path)
+    assert train([maddpg], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["curves.csv", "summary.csv", "policy.safetensors", "cell.json", "SHA256SUMS"])
-def test_a_result_that_was_changed_is_named_and_not_trained_over(small, tmp_path, name):
-    train_cells(small, "maddpg", ["default"], tmp_path)
-    path = results.cell_folder(tmp_path, "maddpg", "default") / name
+@pytest.mark.parametrize("name", ["curves.csv", "summary.csv", "policy.safetensors", results.MARK, results.CHECKSUMS])
+def test_a_result_that_was_changed_is_named_and_not_trained_over(maddpg, tmp_path, name):
+    train([maddpg], tmp_path)
+    path = results.folder_of(tmp_path, maddpg) / name
     whole = path.read_bytes()
     for changed in (whole[:-9], whole[:20] + bytes([whole[20] ^ 1]) + whole[21:]):
         path.write_bytes(changed)
         for read in (
             partial(results.read_tables, tmp_path, "summary"),
-            partial(train_cells, small, "maddpg", ["default"], tmp_path),
+            partial(train, [maddpg], tmp_path),
         ):
             with pytest.raises(results.DamagedError, match=r"not what training wrote; restore it") as caught:
                 read()
-            assert "\n" not in str(caught.value) and (name == "SHA256SUMS" or name in str(caught.value))
+            assert "\n" not in str(caught.value) and (name == results.CHECKSUMS or name in str(caught.value))
         assert path.read_bytes() == changed
     path.write_bytes(whole)
-    assert not train_cells(small, "maddpg", ["default"], tmp_path)
+    assert not train([maddpg], tmp_path)
 
 
-def test_what_a_killed_writer_left_is_removed_and_never_read(small, tmp_path):
-    folder = results.cell_folder(tmp_path, "maddpg", "default")
+def test_what_a_killed_writer_left_is_removed_and_never_read(maddpg, tmp_path):
+    folder = results.folder_of(tmp_path, maddpg)
     folder.mkdir(parents=True)
     (folder / ".curves.csv.123.part").write_text("seed,rew")
-    train_cells(small, "maddpg", ["default"], tmp_path)
+    train([maddpg], tmp_path)
     assert not list(folder.glob(".*"))
 
 
 @pytest.mark.parametrize("keep", [0, 5, 400, -10])
-def test_a_damaged_checkpoint_is_named(small, tmp_path, keep):
+def test_a_damaged_checkpoint_is_named(maddpg, tmp_path, keep):
     path = tmp_path / "state.safetensors"
-    Training(small, "maddpg", "default").save(path)
+    Training(maddpg).save(path)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"state\.safetensors: damaged") as caught:
-        Training(small, "maddpg", "default").load(path)
+        Training(maddpg).load(path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_nan_stops_the_run_with_step_and_tensor_and_keeps_the_curve(small, tmp_path, monkeypatch):
-    original = Training._play_round
+    original = Training.play_round
 
     def poisoned(self):
         if self.episode == 8:
@@ -292,22 +336,24 @@ def test_a_nan_stops_the_run_with_step_and_tensor_and_keeps_the_curve(small, tmp
                 self.learner.critic.weights[0][1].fill_(float("nan"))
         original(self)
 
-    monkeypatch.setattr(Training, "_play_round", poisoned)
-    with pytest.raises(NotFiniteError, match=r"critic_loss is not finite at update \d+ .*seed 2"):
-        train_cells(small, "cpo_maddpg", ["default"], tmp_path)
-    folder = results.cell_folder(tmp_path, "cpo_maddpg", "default")
+    monkeypatch.setattr(Training, "play_round", poisoned)
+    experiment = resolve(small, "cpo_maddpg", "default")
+    with pytest.raises(
+        NotFiniteError, match=r"critic_loss is not finite at update \d+ .*of cpo_maddpg/default, seed 2"
+    ):
+        train([experiment], tmp_path)
+    folder = results.folder_of(tmp_path, experiment)
     assert pd.read_csv(folder / "curves.csv")["episode"].max() == 8
-    assert results.read_cell(folder) is None
+    assert results.read(folder) is None
 
 
 def test_an_algorithm_that_does_not_exist(small):
     with pytest.raises(ConfigError, match=r"'dqn': one of cpo_maddpg"):
-        Training(small, "dqn", "default")
+        resolve(small, "dqn", "default")
 
 
 def test_summary_has_a_row_per_seed_and_the_promised_columns(small, tmp_path):
-    train_cells(small, "cpo_maddpg", ["default"], tmp_path)
-    train_cells(small, "random", ["default"], tmp_path)
+    train([resolve(small, algorithm, "default") for algorithm in ("cpo_maddpg", "random")], tmp_path)
     table = results.collect(tmp_path)
     assert list(table.columns) == list(results.SUMMARY_COLUMNS)
     assert sorted(zip(table["algorithm"], table["seed"], strict=True)) == [
@@ -321,12 +367,11 @@ def test_the_checkpoint_interval_keeps_the_loss_under_a_minute():
     assert loop.CHECKPOINT_SECONDS < 60
 
 
-@pytest.mark.parametrize("algorithm", [name for name, kind in ALGORITHMS.items() if kind.learns])
+@pytest.mark.parametrize("algorithm", [name for name, entry in ALGORITHMS.items() if entry.learns])
 def test_learning_changes_every_agents_actor(small, algorithm):
-    training = Training(small, algorithm, "default")
+    training = Training(resolve(small, algorithm, "default"))
     before = [w.detach().clone() for w in training.learner.actors.weights]
-    while training.updates < 2:
-        training._play_round()
-        training.episode += 2
+    while training.learner.updates < 2:
+        training.play_round()
     for old, new in zip(before, training.learner.actors.weights, strict=True):
         assert (old != new).flatten(1).any(dim=1).all()

@@ -1,9 +1,11 @@
 """The search that every learner gets alike: the rule that picks the winner, and rows that are kept."""
 
+import json
+
 import pandas as pd
 import pytest
 
-from mecpaper.config import Config, parse
+from mecpaper.config import Config, parse, resolve
 from mecpaper.training import tuning
 
 
@@ -28,20 +30,41 @@ def test_the_best_reward_wins_and_a_constrained_learner_must_hold_the_limit():
 @pytest.fixture()
 def tiny(small):
     data = small.model_dump()
-    data["run"] |= {"episodes": 4, "curve_every": 4}
+    data["scales"][data["scale"]] |= {"episodes": 4, "curve_every": 4}
     data["tuning"] |= {"seeds": [5], "slots_per_update": 2}
     data["tuning"]["off_policy"] = {"base": {}, "slow": {"learning": {"actor_learning_rate": 1e-5}}}
     data["tuning"]["mappo"] = {"base": {}}
-    return parse(Config, data)
+    return data
+
+
+def test_a_candidate_is_the_default_experiment_with_its_changes_and_no_other(tiny):
+    tiny["maddpg"]["learning"] = {"actor_learning_rate": 1e-4}
+    config = parse(Config, tiny)
+    found = tuning.candidates(config)
+    learners = ("cpo_maddpg", "lmaddpg", "maddpg", "matd3")
+    assert list(found) == [*((key, name) for key in learners for name in ("base", "slow")), ("mappo", "base")]
+    for (algorithm, name), experiment in found.items():
+        default = resolve(config, algorithm, "default", [5]).numbers
+        rate = 1e-5 if name == "slow" else config.learning.actor_learning_rate
+        assert experiment.learning == config.learning.model_copy(update={"actor_learning_rate": rate})
+        assert experiment.own.learning == ({"actor_learning_rate": 1e-5} if name == "slow" else {})
+        assert experiment.scale.slots_per_update == 2 and experiment.seeds == [5]
+        changed = {key for key, value in experiment.numbers.items() if value != default[key]}
+        assert changed <= {"learning", "own", "scale"}
 
 
 def test_every_candidate_is_trained_once_and_kept(tiny, tmp_path, monkeypatch):
-    first = tuning.search(tiny, tmp_path)
+    params = tmp_path / "params.yaml"
+    params.write_text(json.dumps(tiny))
+    first = tuning.search(tmp_path)
     assert len(first) == 4 * 2 + 1
     assert set(first["seed"]) == {5}
+    keys = {label: experiment.key for label, experiment in tuning.candidates(parse(Config, tiny)).items()}
+    assert dict(zip(zip(first["algorithm"], first["candidate"], strict=True), first["key"], strict=True)) == keys
     # Nothing is trained a second time, and an algorithm's own settings do not reach the search.
     monkeypatch.setattr(tuning, "trial", None)
-    data = tiny.model_dump()
-    data["maddpg"]["learning"] = {"actor_learning_rate": 1e-4}
-    again = tuning.search(parse(Config, data), tmp_path)
+    tiny["maddpg"]["learning"] = {"actor_learning_rate": 1e-4}
+    params.write_text(json.dumps(tiny))
+    again = tuning.search(tmp_path)
+    assert again["key"].tolist() == first["key"].tolist()
     assert again["reward"].round(4).tolist() == first["reward"].round(4).tolist()

@@ -73,7 +73,7 @@ def read(folder: Path) -> Stored | None:
         stored = Stored(content.pop("key"), content.pop("results_version"), content)
     except FileNotFoundError:
         return None
-    except (ValueError, AttributeError, KeyError):
+    except (ValueError, TypeError, AttributeError, KeyError):
         raise _damaged(folder / MARK) from None
     if stored.key != fingerprint(stored.numbers, stored.version):
         raise _damaged(folder / MARK)

@@ -88,7 +88,7 @@ class Training:
         count = len(self.first.seeds)
         names = ", ".join(experiment.scenario for experiment in self.experiments)
         label = f"{self.first.algorithm}, {names}, {count} seeds"
-        end = min(episodes or self.scale.episodes, self.scale.episodes)
+        end = self.scale.episodes if episodes is None else min(episodes, self.scale.episodes)
         started = time.monotonic()
         due = started + CHECKPOINT_SECONDS
         before = self.seconds

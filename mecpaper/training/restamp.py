@@ -17,7 +17,7 @@ from mecpaper.training.loop import Training
 RELATIVE = 1e-3
 """How far a number may lie from the stored one: tables have six digits, and processors round differently."""
 
-IDENTITY = ("seed", "episode", "updates")
+IDENTITY = ["seed", "episode"]
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,21 @@ def differences(experiment: Experiment, root: Path, updates: int = 1) -> list[st
         root: the project's folder.
         updates: up to the first point of the curve after so many.
     Returns:
-        lines of experiment, seed, episode, column and both numbers; none where all agree.
+        lines of experiment, seed, episode, column and both numbers, or of a column that only one of them has; none
+        where all agree.
     """
     stored = pd.read_csv(results.folder_of(root, experiment) / "curves.csv")
     after = stored[stored["updates"] >= updates]["episode"]
     last = int(after.min() if len(after) else stored["episode"].max())
     training = Training(experiment)
     training.run(episodes=last)
-    found = training.curves()
-    wanted = stored[stored["episode"] <= last]
-    lines = []
-    both = wanted.merge(found, on=["seed", "episode"], suffixes=("", " now"))
-    for column in found.select_dtypes("number").columns.intersection(stored.columns).difference(IDENTITY):
+    # A diagnostic has no value before its first update, and no column before its first value.
+    found = training.curves().dropna(axis="columns", how="all")
+    wanted = stored[stored["episode"] <= last].dropna(axis="columns", how="all")
+    lines = [f"{experiment.name}: {column} only stored" for column in wanted.columns.difference(found.columns)]
+    lines += [f"{experiment.name}: {column} only now" for column in found.columns.difference(wanted.columns)]
+    both = wanted.merge(found, how="outer", on=IDENTITY, suffixes=("", " now"))
+    for column in found.select_dtypes("number").columns.intersection(wanted.columns).difference(IDENTITY):
         before, now = both[column].to_numpy(float), both[f"{column} now"].to_numpy(float)
         for row in np.flatnonzero(~np.isclose(now, before, rtol=RELATIVE, atol=1e-6, equal_nan=True)):
             place = f"seed {both['seed'][row]}, episode {both['episode'][row]}"
