@@ -172,6 +172,7 @@ def draw_verdicts(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> N
     sns.heatmap(
         numbers, annot=letters, fmt="", cmap=colors, vmin=-0.5, vmax=len(colors) - 0.5, cbar=False, ax=axes, **style
     )
+    axes.grid(False)
     axes.set(xlabel="", ylabel="")
     axes.tick_params(length=0, labelrotation=0)
     handles = [

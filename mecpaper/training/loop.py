@@ -142,7 +142,7 @@ class Training:
 
     def _table(self, points: list[dict[str, Tensor]], experiment: Experiment) -> pd.DataFrame:
         head = {"algorithm": experiment.algorithm, "scenario": experiment.scenario, "scale": experiment.scale_name}
-        runs = [run for run, owner in enumerate(self.owners) if owner is experiment]
+        runs = [run for run, owner in enumerate(self.owners) if owner == experiment]
         rows: list[dict[str, Any]] = [
             head | {"seed": self.seeds[run]} | {name: float(value[run]) for name, value in point.items()}
             for point in points
