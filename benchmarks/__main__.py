@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; by default all")
     parser.add_argument("--threads", type=int, default=2, help="of torch, on every side (2)")
     parser.add_argument("--repetitions", type=int, default=5, help="of every measurement; in same_reward seeds (5)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="least length of a timed block (1)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="minimum length of a timed block (1)")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder of the results (benchmarks)")
     own = parser.add_argument_group("same_reward")
     own.add_argument("--scale", default="study", help="of the trainings (study)")

@@ -14,11 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mecpaper.algorithms import ALGORITHMS
-from mecpaper.algorithms.mappo import Rollout
+from mecpaper.algorithms.mappo import MAPPO, Rollout
 from mecpaper.algorithms.replay import Batch
-from mecpaper.config import Config
-from mecpaper.env.game import Game, generators
+from mecpaper.config import ALGORITHMS, Config
+from mecpaper.env.game import Game
 
 Side = Callable[[int], float]
 """One side of a comparison: does its work that many times and returns the seconds it took."""
@@ -35,7 +34,7 @@ class Options:
     root: Path
     threads: int
     repetitions: int
-    seconds: float  # the least length of a timed block
+    seconds: float  # minimum length of a timed block
     scale: str  # of the trainings of `same_reward`
     levels: tuple[float, ...]
     budget_factor: float
@@ -61,7 +60,7 @@ def _lines(path: str) -> list[str]:
 
 
 def figure(name: str, unit: str, values: Sequence[float], limits: Sequence[bool] | None = None) -> dict[str, Any]:
-    """Median, least and greatest of repeated measurements.
+    """Median, minimum and maximum of repeated measurements.
 
     Args:
         name, unit: what was measured.
@@ -88,7 +87,7 @@ def ratio(name: str, slow: Sequence[float], fast: Sequence[float], goal: float |
     Args:
         name: what is compared.
         slow, fast: measured in turn, so that entries of the same place saw the same machine.
-        goal: the least ratio that was aimed at, or None.
+        goal: the minimum that was aimed at, or None.
     """
     result = figure(name, "", [a / b for a, b in zip(slow, fast, strict=True)])
     return result | {"goal": goal, "reached": None if goal is None else result["median"] >= goal}
@@ -117,7 +116,7 @@ def interleaved(sides: Mapping[str, Side], repetitions: int, seconds: float) -> 
     Args:
         sides: name -> side.
         repetitions: timed blocks of each.
-        seconds: the least length of a block.
+        seconds: minimum length of a block.
     Returns:
         name -> seconds per call, one entry per repetition.
     """
@@ -165,7 +164,7 @@ def random_batch(game: Game, batch: int) -> Batch:
         cost=torch.rand(shape, generator=source),
         next_observation=observations(game, batch, generator=source),
         weight=torch.ones(shape[:2]),
-        index=torch.zeros(shape[:2], dtype=torch.long),
+        places=torch.zeros(shape[:2], dtype=torch.long),
     )
 
 
@@ -176,9 +175,9 @@ def make_game(config: Config, runs: int = 1, envs: int = 1, scenario: str = "def
 
 def make_learner(config: Config, algorithm: str, game: Game, **changes: Any) -> Any:
     """A learner with its settings of params.yaml; `changes` are of the section `learning`."""
-    learning, own = config.learner(algorithm, "default")
+    learning, own = config.learner_with(algorithm, config.changes("default"))
     learning = learning.model_copy(update=changes)
-    return ALGORITHMS[algorithm](game, learning, own, generators(range(game.runs), 0))
+    return ALGORITHMS[algorithm].learner_class()(game, learning, [own] * game.runs, range(game.runs))
 
 
 def make_work(config: Config, algorithm: str, game: Game, **changes: Any) -> Work:
@@ -190,21 +189,21 @@ def make_work(config: Config, algorithm: str, game: Game, **changes: Any) -> Wor
         game: gives the sizes; for MAPPO its envs are the episodes of a round.
         changes: of the section `learning`.
     """
-    learner = make_learner(config, algorithm, game, **changes)
-    if learner.on_policy:
+    # Nothing is replayed here, so that a small buffer will do.
+    learner = make_learner(config, algorithm, game, **{"buffer": BATCH} | changes)
+    if isinstance(learner, MAPPO):
         return _round_work(learner, game)
-    batch = random_batch(game, learner.learning.batch)
-    excess = torch.zeros(game.runs, game.devices)
-    noise = torch.randn(batch.action.shape, generator=torch.Generator().manual_seed(1))
+    batch, period = random_batch(game, learner.learning.batch), getattr(learner.config, "policy_delay", 1)
 
     def call() -> None:
-        for turn in range(learner.period):
-            learner.learn(batch, excess, noise=noise, turn=turn)
+        for _ in range(period):
+            learner.updates += 1
+            learner.update(batch)
 
-    return Work(call, learner.period)
+    return Work(call, period)
 
 
-def _round_work(learner: Any, game: Game) -> Work:
+def _round_work(learner: MAPPO, game: Game) -> Work:
     source = torch.Generator().manual_seed(0)
     count, epochs = game.slots * game.envs, learner.config.epochs
     observation = observations(game, game.slots, game.envs, generator=source).transpose(0, 1)

@@ -1,10 +1,11 @@
 """What a trained actor costs on a device: the size of its file, and the time of one decision.
 
-The actor of one device of CPO-MADDPG at the default setting, exported by `mecpaper.policies.export`, decides on one observation
-after another in ONNX Runtime: normalisation, network and the decision in physical units. The other side is the same
-actor in torch, as the package calls stored policies, which ends at the action in [-1, 1]. Both take an array and give
-one, on one thread. The time of a decision is the median over the calls of a block, so that a pause of the machine does
-not count. The size is the largest of all devices' files. Measured on the machine named below, not on a camera.
+The actor of one device of CPO-MADDPG at the default setting, exported by `mecpaper.policies.export`, decides on one
+observation after another in ONNX Runtime: normalisation, network and the decision in physical units. The other side is
+the same actor in torch, as the package calls stored policies, which ends at the action in [-1, 1]. Both take an array
+and give one, on one thread. The time of a decision is the median over the calls of a block, so that a pause of the
+machine does not count. The size is the largest of all devices' files. Measured on the machine named below, not on a
+camera.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import onnxruntime
 import torch
 
 from benchmarks.common import Options, Side, figure, interleaved, observations, ratio
-from mecpaper.config import Config
+from mecpaper.config import Config, resolve
 from mecpaper.env.game import Game
 from mecpaper.policies.export import actor_model, stored_policy
 
@@ -42,9 +43,10 @@ def typical(work: Callable[[int], Any]) -> Side:
 
 
 def measure(config: Config, options: Options) -> dict[str, Any]:
-    """Microseconds of a decision on both sides, kB of a file, and the greatest difference of an action."""
+    """Microseconds of a decision on both sides, kB of a file, and the maximum difference of an action."""
     torch.set_num_threads(1)
-    policy, game = stored_policy(options.root, config, "cpo_maddpg", "default"), config.scenario("default")
+    experiment = resolve(config, "cpo_maddpg", "default")
+    policy, game = stored_policy(options.root, experiment), experiment.game
     models = [actor_model(policy, device, game).SerializeToString() for device in range(policy.devices)]
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
@@ -63,7 +65,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         row = number % SITUATIONS
         return act(torch.from_numpy(rows[row : row + 1]).view(1, 1, 1, -1), torch.empty(0)).numpy()
 
-    greatest = max(abs(in_runtime(row)[0] - in_torch(row)[0, 0]).max() for row in range(SITUATIONS))
+    difference = max(abs(in_runtime(row)[0] - in_torch(row)[0, 0]).max() for row in range(SITUATIONS))
     sides = {"ONNX Runtime": typical(in_runtime), "torch": typical(in_torch)}
     seconds = interleaved(sides, options.repetitions, options.seconds)
     torch.set_num_threads(options.threads)
@@ -73,7 +75,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         "values": [
             ["file of one device", f"{max(len(model) for model in models) / 1e3:.1f} kB"],
             ["weights and biases", f"{sum(w[0].numel() for w in policy.layers):,}"],
-            ["greatest difference of an action", f"{greatest:.1e}"],
+            ["maximum difference of an action", f"{difference:.1e}"],
             ["onnxruntime", onnxruntime.__version__],
         ],
     }

@@ -28,7 +28,7 @@ from mecpaper.store.results import CHECKSUMS
 
 KILLS = 30
 WHILE = (4.0, 40.0)
-"""Least and greatest time before a kill, in s."""
+"""Minimum and maximum time before a kill, in s."""
 
 MADE = ("notebooks", "figures", "data")
 
@@ -68,7 +68,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
 
 
 def _run(root: Path, folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "mecpaper.pipeline.rebuild", "smoke", str(folder)]
+    command = [sys.executable, "-m", "mecpaper", "rebuild", "smoke", str(folder)]
     return subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -100,10 +100,10 @@ def _name(process: psutil.Process) -> str:
     except psutil.Error:
         return "a process that had just ended"
     for pattern, name in (
-        ("mecpaper.pipeline.rebuild", "the command itself"),
+        ("-m mecpaper rebuild", "the command itself"),
         ("ipykernel", "a notebook's kernel"),
-        (r"mecpaper\.notebook", "papermill"),
-        (r"mecpaper\.\w+", "another stage"),
+        ("-m mecpaper notebook", "papermill"),
+        ("-m mecpaper", "another stage"),
         ("dvc", "dvc"),
     ):
         if re.search(pattern, line):

@@ -1,12 +1,12 @@
 """The batched game against the same equations one number at a time.
 
 One side is `mecpaper.env.game.Game`: whole episodes, `reset` with its random draws, then for every slot `step` and
-`observe`, at the default setting, for several numbers of copies played at once. The goal is for as many as a cell of
-the scale demo plays at once, all its seeds together. The other side is tests/reference_game.py, plain Python with
-loops over devices and chunks and double-precision floats, on one episode of one copy with its draws and actions made
-beforehand. Both get random actions and compute all quantities of a slot. The reference returns some more than the
-game does (rates of the requests, bounds for the comparison in the tests), and the game computes in single precision.
-A device-slot is one device in one slot.
+`observe`, at the default setting, for several numbers of copies played at once. The goal is for as many as an
+experiment of the scale demo plays at once, all its seeds together. The other side is tests/reference_game.py, plain
+Python with loops over devices and chunks and double-precision floats, on one episode of one copy with its draws and
+actions made beforehand. Both get random actions and compute all quantities of a slot. The reference returns some more
+than the game does (rates of the requests, bounds for the comparison in the tests), and the game computes in single
+precision. A device-slot is one device in one slot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.common import Options, Side, interleaved, make_game, per_second, ratio, timed
 from mecpaper.config import Config
-from mecpaper.env.game import generators
+from mecpaper.env.streams import Stream, generators
 
 COPIES = (1, 20, 60, 200)
 GOAL = 100.0
@@ -48,7 +48,7 @@ def plain(config: Config, options: Options) -> Side:
 
 def batched(config: Config, copies: int) -> Side:
     """An episode of the game in all copies."""
-    game, sources = make_game(config, envs=copies), generators([0], 0)
+    game, sources = make_game(config, envs=copies), generators([0], Stream.GAME)
     action = 2.0 * torch.rand(1, copies, game.devices, game.action_size) - 1.0
 
     def episode() -> None:

@@ -22,8 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import BATCH, Options, figure, interleaved, make_game, make_work, per_second, ratio, timed
-from mecpaper.algorithms import ALGORITHMS
-from mecpaper.config import Config
+from mecpaper.algorithms.mappo import MAPPO
+from mecpaper.config import ALGORITHMS, Config
 
 GOAL = 0.5
 
@@ -67,11 +67,12 @@ def products(shapes: list[Shape]) -> Callable[[], None]:
 
 def measure(config: Config, options: Options) -> dict[str, Any]:
     """Floating-point rates of every learner and of its products alone, and their quotient."""
-    names = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
+    names = [name for name, entry in ALGORITHMS.items() if entry.learns]
     envs = config.scales["demo"].episodes_at_once
     sides, amounts = {}, {}
     for name in names:
-        work = make_work(config, name, make_game(config, envs=envs if ALGORITHMS[name].on_policy else 1), batch=BATCH)
+        plays_rounds = ALGORITHMS[name].learner_class() is MAPPO
+        work = make_work(config, name, make_game(config, envs=envs if plays_rounds else 1), batch=BATCH)
         work.call()
         with Recorder() as recorder:
             work.call()

@@ -1,20 +1,21 @@
 """What the whole paper would take on this machine, and on a GPU by arithmetic; nothing is trained.
 
-For every cell of params.yaml that learns, at the scale `paper` (2000 episodes, one update per slot after the warm-up,
-all seeds of a cell in one batched program):
+For every experiment of params.yaml that learns, at the scale `paper` (2000 episodes, one update per slot after the
+warm-up, all seeds of an experiment in one batched program):
 
     seconds = slots played * (time to play a slot) + updates * (time of an update)
 
-with both times measured for the cell's own number of devices and all its seeds at once. Playing a slot is exploring,
-`step`, `observe`, storing and sampling. Evaluations along the way and checkpoints are left out, and so are notebooks.
-Cells with the same sizes are measured once. MAPPO makes its updates after each round of episodes, on those episodes.
+with both times measured for the experiment's own number of devices and all its seeds at once. Playing a slot is
+exploring, `step`, `observe`, storing and sampling. Evaluations along the way and checkpoints are left out, and so are
+notebooks. Experiments with the same sizes are measured once. MAPPO makes its updates after each round of episodes, on
+those episodes.
 
 The GPU is not measured but computed, from the floating-point operations of an update (those of its matrix products)
 and the operations that torch starts in a slot and in an update, both counted here, and from assumptions: an H200 does
 67 TFLOP/s in single precision (its data sheet), of which a quarter is reached; torch starts an operation every 5 us,
-and every 2.5 us where it is replayed from a recorded graph (updates). Cells that fit together are one program
-(`mecpaper.training.experiments.groups`), one program runs after another, and starting and arithmetic do not overlap. So it is an
-estimate from above, if the assumptions hold.
+and every 2.5 us where it is replayed from a recorded graph (updates). Experiments that fit together are one
+program (`mecpaper.training.experiments.groups`), one program runs after another, and starting and arithmetic do not
+overlap. So it is an estimate from above, if the assumptions hold.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import Options, Work, figure, interleaved, make_game, make_learner, make_work, timed
-from mecpaper.algorithms import ALGORITHMS
-from mecpaper.algorithms.replay import Replay
-from mecpaper.config import Config
-from mecpaper.env.game import Game, generators
+from mecpaper.algorithms.off_policy import OffPolicy
+from mecpaper.config import Config, Experiment, named
+from mecpaper.env.game import Game
+from mecpaper.env.streams import Stream, generators
 from mecpaper.training.experiments import groups
 
 REPLAY = 2000
@@ -62,13 +63,10 @@ def counted(work: Work) -> tuple[float, float]:
 
 def play(config: Config, algorithm: str, game: Game) -> Work:
     """Episodes in every env, without updates; `updates` counts the slots of a call."""
-    learner, sources = make_learner(config, algorithm, game), generators(range(game.runs), 1)
+    learner, sources = make_learner(config, algorithm, game, buffer=REPLAY), generators(range(game.runs), Stream.GAME)
     noise = torch.randn(game.runs, game.envs, game.devices, game.action_size)
     picks = torch.rand(game.runs, config.learning.batch)
-    replay = None
-    if not learner.on_policy:
-        sizes = game.devices, game.observation_size, game.action_size
-        replay = Replay(game.runs, REPLAY, *sizes, game.device, game.dtype, learner.prioritised)
+    replays = isinstance(learner, OffPolicy)
 
     def episode() -> None:
         observation = game.reset(sources)
@@ -76,26 +74,26 @@ def play(config: Config, algorithm: str, game: Game) -> Work:
             action = (learner.act(observation) + 0.1 * noise).clamp(-1.0, 1.0)
             slot = game.step(action)
             following = game.observe()
-            if replay is not None:
-                replay.add(observation, action, slot.reward, slot.cost, following)
-                replay.sample(picks, 1.0)
+            if replays:
+                learner.replay.add(observation, action, slot.reward, slot.cost, following)
+                learner.sample(picks, 1.0)
             observation = following
 
     return Work(episode, game.slots)
 
 
 def measure(config: Config, options: Options) -> dict[str, Any]:
-    """Times of the parts, and the sum over all cells."""
-    scale = config.scales["paper"]
+    """Times of the parts, and the sum over all experiments."""
+    config = config.model_copy(update={"scale": "paper"})
+    scale = config.run
     seeds = len(scale.seeds)
-    cells = [(name, scenario) for name, scenarios in config.cells.items() for scenario in scenarios]
-    cells = [(name, scenario) for name, scenario in cells if ALGORITHMS[name].learns]
+    experiments = [experiment for experiment in named(config) if experiment.entry.learns]
     works: dict[str, Work] = {}
-    keys = {}
-    for name, scenario in cells:
-        devices = config.scenario(scenario).devices
+    sizes: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        name, devices = experiment.algorithm, experiment.game.devices
         key = f"{name}, {devices} devices, {seeds} seeds"
-        keys[name, scenario] = key
+        sizes.setdefault(key, []).append(experiment)
         if f"{key}: update" not in works:
             game = make_game(config, seeds, scale.episodes_at_once, devices=devices)
             works[f"{key}: slot"] = play(config, name, game)
@@ -110,30 +108,28 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     rounds = scale.episodes // scale.episodes_at_once
     slots = rounds * config.game.slots
     values, total, flops, starting, programs = [], 0.0, 0.0, 0.0, 0
-    for key in dict.fromkeys(keys.values()):
-        members = [scenario for (_, scenario), own in keys.items() if own == key]
-        name = key.partition(",")[0]
+    for key, members in sizes.items():
         slot, update = f"{key}: slot", f"{key}: update"
-        if ALGORITHMS[name].on_policy:
-            updates = rounds * works[update].updates
-        else:
+        if issubclass(members[0].entry.learner_class(), OffPolicy):
             updates = round((1.0 - config.learning.warmup_fraction) * slots) // scale.slots_per_update
+        else:
+            updates = rounds * works[update].updates
         spent = slots * median[slot] + updates * median[update]
         total += len(members) * spent
         flops += len(members) * updates * amounts[update][0]
-        together = len(groups(config, name, members, batched=True))
+        together = len(groups(members, batched=True))
         programs += together
         starting += together * slots * amounts[slot][1] * GPU["start"]
         starting += together * updates * amounts[update][1] * GPU["replayed"]
         hours = f"{slots} x {1e3 * median[slot]:.2f} ms + {updates} x {1e3 * median[update]:.2f} ms"
-        values.append([f"{key}: {len(members)} cells, each", f"{hours} = {spent / 3600:.2f} h"])
+        values.append([f"{key}: {len(members)} experiments, each", f"{hours} = {spent / 3600:.2f} h"])
         values.append(
             [f"{key}: operations of a slot, of an update", f"{amounts[slot][1]:.0f}, {amounts[update][1]:.0f}"]
         )
-    values.append([f"all {len(cells)} cells that learn, {seeds} seeds each, here", f"{total / 3600:.1f} h"])
+    values.append([f"all {len(experiments)} experiments that learn, {seeds} seeds each, here", f"{total / 3600:.1f} h"])
     arithmetic = flops / GPU["rate"]
     rate = f"{GPU['rate'] / 1e12:.1f} TFLOP/s"
     values.append(["GPU, arithmetic of the updates", f"{flops / 1e15:.1f} PFLOP at {rate}: {arithmetic / 60:.0f} min"])
     values.append(["GPU, starting operations", f"{programs} programs: {starting / 60:.0f} min"])
-    values.append(["GPU, all cells", f"{(arithmetic + starting) / 60:.0f} min"])
+    values.append(["GPU, all experiments", f"{(arithmetic + starting) / 60:.0f} min"])
     return {"figures": figures, "ratios": [], "values": values}

@@ -1,10 +1,10 @@
 """Time to the same reward on this game, against AgileRL's MADDPG.
 
 Both learn the game at its default setting, one seed at a time, in turn (ours, AgileRL, ours, ...), until the
-noise-free reward on the same evaluation episodes (`mecpaper.env.measures`) first reaches a level. Time is wall-clock from
-an empty process with everything imported: construction, playing, learning, and the evaluations along the way, which
-both make after the same episodes. A point counts when it is measured, so the times are as coarse as `curve_every` of
-the scale.
+noise-free reward on the same evaluation episodes (`mecpaper.env.measures`) first reaches a level. Time is wall-clock
+from an empty process with everything imported: construction, playing, learning, and the evaluations along the way,
+which both make after the same episodes. A point counts when it is measured, so the times are as coarse as
+`curve_every` of the scale.
 
 - Ours is `Training` of maddpg with params.yaml, one seed alone: pooled critic, gradient clipping, saturation penalty.
 - AgileRL plays copies of the PettingZoo environment and has its own networks, replay and `learn`
@@ -35,7 +35,7 @@ from typing import Any
 
 from benchmarks.common import Options, figure
 from benchmarks.rivals import Process
-from mecpaper.config import Config
+from mecpaper.config import Config, resolve
 from mecpaper.training.loop import Training
 
 GOAL = 10.0
@@ -52,10 +52,10 @@ class Reached(Exception):
 def ours(config: Config, seed: int, options: Options) -> Curve:
     """Train one seed until the highest level or the end of the scale."""
     scale = config.scales[options.scale]
-    config = config.model_copy(update={"run": scale})
+    config = config.model_copy(update={"scale": options.scale})
     moments: dict[int, float] = {}
     started = time.perf_counter()
-    training = Training(config, ALGORITHM, "default", seeds=[seed])
+    training = Training(resolve(config, ALGORITHM, "default", seeds=[seed]))
 
     def progress(episode: int, total: int, label: str) -> None:
         if episode % scale.curve_every == 0:

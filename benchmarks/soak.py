@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import Options
-from mecpaper.config import Config, parse
+from mecpaper.config import Config, parse, resolve
 from mecpaper.training.loop import Training
 
 DEVICES, SLOTS, BOUND = 50, 100_000, 16.0
-"""Devices, slots after the buffer is full, and the greatest growth in MiB."""
+"""Devices, slots after the buffer is full, and the maximum growth in MiB."""
 
 SAMPLE, SAVE, LEARN = 1_000, 5_000, 100
 """Slots from one sample, checkpoint and update to the next."""
@@ -47,12 +47,13 @@ def open_files() -> int:
 def settings(config: Config, devices: int, slots: int) -> Config:
     """params.yaml with one run that fills its buffer, writes a checkpoint and then plays as many slots."""
     data = config.model_dump()
-    data["scenarios"], data["cells"], data["policies"] = {"default": {}}, {}, []
+    data["scenarios"], data["experiments"], data["policies"] = {"default": {}}, {}, []
     data["game"] |= {"devices": devices}
     every = SAVE // config.game.slots
     fill = -(-config.learning.buffer // SAVE) + 1
-    data["run"] |= {"seeds": [1], "episodes": every * (fill + slots // SAVE), "episodes_at_once": 1}
-    data["run"] |= {"slots_per_update": LEARN, "curve_every": every}
+    scale = data["scales"][data["scale"]]
+    scale |= {"seeds": [1], "episodes": every * (fill + slots // SAVE), "episodes_at_once": 1}
+    scale |= {"slots_per_update": LEARN, "curve_every": every}
     return parse(Config, data)
 
 
@@ -67,7 +68,7 @@ def soak(config: Config, devices: int, slots: int) -> list[tuple[int, float, int
         slots since the buffer was full, resident memory in MiB and open files, for each sample.
     """
     config = settings(config, devices, slots)
-    training = Training(config, "cpo_maddpg", "default")
+    training = Training(resolve(config, "cpo_maddpg", "default"))
     first = config.run.episodes * config.game.slots - slots
     samples = []
 
@@ -113,7 +114,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     for share in (0.1, 0.5, 1.0):
         values.append([f"resident memory at {share:.0%}", f"{memory[round(share * (len(memory) - 1))]:.1f} MiB"])
     values += [
-        ["least and greatest", f"{memory.min():.1f} to {memory.max():.1f} MiB"],
+        ["minimum and maximum", f"{memory.min():.1f} to {memory.max():.1f} MiB"],
         ["slope", f"{slope:+.3f} MiB per 10,000 slots"],
         ["growth, last tenth less first", f"{grown:+.1f} MiB (allowed are {BOUND:g})"],
         ["open files, first and last", f"{int(files[0])}, {int(files[-1])}"],

@@ -43,20 +43,20 @@ def gain_in_db(constants, draw):
 
 
 def gains(constants, draws, t, n, k):
-    """Eq 10 and 11 for one link: server's gain, least and greatest gain the eavesdropper may have (linear)."""
+    """Eq 10 and 11 for one link: server's gain, minimum and maximum gain the eavesdropper may have (linear)."""
     readings = constants["readings"]
     own_db = gain_in_db(constants, draws["gain"][t][n][k])
     heard_db = own_db
     if readings["eavesdropper_gain"] == "independent":
         heard_db = gain_in_db(constants, draws["other_gain"][t][n][k])
     error = draws["error"][t][n][k]
-    fraction, greatest_db = constants["gain_error_fraction"], constants["gain_db"][1]
+    fraction, maximum_db = constants["gain_error_fraction"], constants["gain_db"][1]
     if readings["gain_error"] == "decibel":
-        rho = fraction * greatest_db
+        rho = fraction * maximum_db
         low_db, high_db = heard_db - rho, heard_db + rho
         estimate = (1.0 - error) * low_db + error * high_db
         return linear(own_db), linear(estimate - rho), linear(estimate + rho)
-    rho = fraction * linear(greatest_db)
+    rho = fraction * linear(maximum_db)
     heard = linear(heard_db)
     estimate = max(0.0, (1.0 - error) * (heard - rho) + error * (heard + rho))
     return linear(own_db), max(0.0, estimate - rho), estimate + rho
@@ -72,7 +72,7 @@ def bits_per_second(bandwidth, signal, noise):
     return bandwidth * math.log1p(signal / noise) / math.log(2.0)
 
 
-def link_rates(constants, x, p, gain, least, greatest, n, k):
+def link_rates(constants, x, p, gain, minimum, maximum, n, k):
     """Eq 5 and 12 for one chunk, x, p and the gains being lists [device][chunk]: upload and secrecy rate."""
     readings = constants["readings"]
     bandwidth, devices = constants["bandwidth"], constants["devices"]
@@ -81,23 +81,23 @@ def link_rates(constants, x, p, gain, least, greatest, n, k):
         for other in range(devices):
             if other != n and x[other][k] == 1:
                 at_server += p[other][k] * gain[other][k]
-                at_eavesdropper += p[other][k] * least[other][k]
+                at_eavesdropper += p[other][k] * minimum[other][k]
     else:
         bandwidth = bandwidth / devices
     listening = p[n][k] if readings["listening_power"] == "user" else constants["eavesdropper_power"]
     upload = bits_per_second(bandwidth, p[n][k] * gain[n][k], at_server)
-    heard = bits_per_second(bandwidth, listening * greatest[n][k], at_eavesdropper)
+    heard = bits_per_second(bandwidth, listening * maximum[n][k], at_eavesdropper)
     return upload, upload - heard, upload + heard
 
 
-def all_rates(constants, x, p, gain, least, greatest):
+def all_rates(constants, x, p, gain, minimum, maximum):
     """`link_rates` of every chunk, as three lists [device][chunk]; the third is the size of the two terms."""
     devices, chunks = range(constants["devices"]), range(constants["chunks"])
-    every = [[link_rates(constants, x, p, gain, least, greatest, n, k) for k in chunks] for n in devices]
+    every = [[link_rates(constants, x, p, gain, minimum, maximum, n, k) for k in chunks] for n in devices]
     return tuple([[every[n][k][part] for k in chunks] for n in devices] for part in range(3))
 
 
-def allowed(constants, x, p, gain, least, greatest):
+def allowed(constants, x, p, gain, minimum, maximum):
     """Section 3.5: insecure requests become local, all at once, again and again until none is left.
 
     Returns x as executed, the requests that were secure at the first look, and the number of looks that
@@ -107,7 +107,7 @@ def allowed(constants, x, p, gain, least, greatest):
     left = [list(row) for row in x]
     first, changes = None, 0
     while True:
-        secrecy = all_rates(constants, left, p, gain, least, greatest)[1]
+        secrecy = all_rates(constants, left, p, gain, minimum, maximum)[1]
         insecure = [(n, k) for n in range(devices) for k in range(chunks) if left[n][k] == 1 and secrecy[n][k] <= 0]
         for n, k in insecure:
             left[n][k] = 0
@@ -169,10 +169,10 @@ def play(constants, draws, actions):
         chosen = table(lambda n, k, t=t: decide(constants, actions[t][n], n, k))
         wanted, f, r, p, c = (table(lambda n, k, i=i, chosen=chosen: chosen[n][k][i]) for i in range(5))
         links = table(lambda n, k, t=t: gains(constants, draws, t, n, k))
-        gain, least, greatest = (table(lambda n, k, i=i, links=links: links[n][k][i]) for i in range(3))
-        requested_rates = all_rates(constants, wanted, p, gain, least, greatest)
-        x, first, changes = allowed(constants, wanted, p, gain, least, greatest)
-        upload, secrecy, rate_size = all_rates(constants, x, p, gain, least, greatest)
+        gain, minimum, maximum = (table(lambda n, k, i=i, links=links: links[n][k][i]) for i in range(3))
+        requested_rates = all_rates(constants, wanted, p, gain, minimum, maximum)
+        x, first, changes = allowed(constants, wanted, p, gain, minimum, maximum)
+        upload, secrecy, rate_size = all_rates(constants, x, p, gain, minimum, maximum)
 
         size, latency, energy = table(lambda *_: 0.0), table(lambda *_: 0.0), table(lambda *_: 0.0)
         accuracy, mean_accuracy = table(lambda *_: 0.0), table(lambda *_: 0.0)

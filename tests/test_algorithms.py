@@ -1,15 +1,18 @@
 """Eq 38-56 on literal arrays, the networks and the replay. Whole problems are in test_known_answers.py."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats as distributions
 
-from mecpaper.algorithms import ALGORITHMS
-from mecpaper.algorithms.common import clip_stacks, next_multiplier, stack_norm, td_target
 from mecpaper.algorithms.cpo_maddpg import CPOMADDPG, critic_loss, dual_channel
+from mecpaper.algorithms.lagrange import next_multiplier
 from mecpaper.algorithms.maddpg import MADDPG
 from mecpaper.algorithms.networks import Actors, Critic, binary_offload, copies, follow
+from mecpaper.algorithms.off_policy import td_target
+from mecpaper.algorithms.optimiser import clip_stacks, stack_norm
 from mecpaper.algorithms.replay import (
     Batch,
     Replay,
@@ -19,8 +22,9 @@ from mecpaper.algorithms.replay import (
     priority,
     sample_indices,
 )
-from mecpaper.config import ConfigError
-from mecpaper.env.game import Game, generators
+from mecpaper.config import ALGORITHMS, ConfigError, resolve
+from mecpaper.env.game import Game
+from mecpaper.env.streams import Stream, generators
 from mecpaper.system.tasks import offload_decision
 from mecpaper.training.loop import Training
 
@@ -42,10 +46,10 @@ def tiny_game(settings, runs=1, devices=2, chunks=1):
 
 def sections(learner, settings, **changes):
     """Learning and own section with narrow networks, no shaping, no discount, a plain start; `changes` to either."""
-    key = next(name for name, kind in ALGORITHMS.items() if kind is learner)
-    learning, own = settings.learner(key, "default")
+    key = next(name for name, entry in ALGORITHMS.items() if entry.learner_class() is learner)
+    learning, own = settings.learner_with(key, settings.changes("default"))
     bare = {"hidden": [16, 16, 8], "reward_discount": 0.0, "reward_scale": 1.0, "saturation_penalty": 0.0}
-    bare |= {"actor_output_start": 1.0, "output_start": [0.0] * 5, "cost_discount": 0.0}
+    bare |= {"actor_output_start": 1.0, "output_start": [0.0] * 5, "cost_discount": 0.0, "buffer": 64}
     updates = bare | changes
     return [
         part.model_copy(update={k: v for k, v in updates.items() if k in type(part).model_fields})
@@ -55,19 +59,19 @@ def sections(learner, settings, **changes):
 
 def make(learner, game, settings, seed=1, **changes):
     """A learner with `sections` as above."""
-    return learner(game, *sections(learner, settings, **changes), generators(list(range(seed, seed + game.runs)), 0))
+    learning, own = sections(learner, settings, **changes)
+    return learner(game, learning, [own] * game.runs, list(range(seed, seed + game.runs)))
 
 
 def learn(learner, batch, excess=0.0):
     """One update; `excess` is one number for all agents or one per run."""
-    runs, agents = batch.reward.shape[0], batch.reward.shape[2]
-    excess = torch.as_tensor(excess, dtype=torch.float64).reshape(-1, 1).expand(runs, agents)
-    noise = torch.zeros_like(batch.action) if learner.smooths_target else None
-    return learner.learn(batch, excess, noise=noise, turn=0)
+    learner.excess.copy_(torch.as_tensor(excess, dtype=torch.float64).reshape(-1, 1))
+    return learner.update(batch)
 
 
 def make_actors(game, settings, **changes):
-    return Actors(game, sections(MADDPG, settings, **changes)[0], generators(list(range(1, 1 + game.runs)), 0))
+    sources = generators(list(range(1, 1 + game.runs)), Stream.WEIGHTS)
+    return Actors(game, sections(MADDPG, settings, **changes)[0], sources)
 
 
 def observations(game, batch, source):
@@ -89,7 +93,7 @@ def random_batch(game, source, size=32, reward=None, cost=None):
         cost=cost(played) if cost else torch.ones_like(played),
         next_observation=observations(game, size, source),
         weight=torch.ones(game.runs, size, dtype=torch.float64),
-        index=torch.zeros(game.runs, size, dtype=torch.long),
+        places=torch.zeros(game.runs, size, dtype=torch.long),
     )
 
 
@@ -101,22 +105,18 @@ def source(seed=0):
 
 
 def test_eq39_the_excess_is_the_energy_above_the_limit_summed_over_the_slots_played(small, monkeypatch):
-    scale = small.run.model_copy(update={"slots_per_update": 5})
-    training = Training(small.model_copy(update={"run": scale}), "cpo_maddpg", "default")
-    seen = []
-    learn = training.learner.learn
-    monkeypatch.setattr(
-        training.learner,
-        "learn",
-        lambda batch, excess, **rest: (seen.append(excess.clone()), learn(batch, excess, **rest))[1],
-    )
+    experiment = resolve(small, "cpo_maddpg", "default")
+    scale = experiment.scale.model_copy(update={"slots_per_update": 5})
+    training = Training(replace(experiment, scale=scale))
+    learner, seen = training.learner, []
+    update = learner.update
+    monkeypatch.setattr(learner, "update", lambda batch: (seen.append(learner.excess.clone()), update(batch))[1])
     for _ in range(2):
-        training._play_round()
-        training.episode += 2
+        training.play_round()
     # Round 2 is the last 5 slots of 2 episodes; the cost column stands before the next observation. The limit
     # is 0.05 of 8 J per device and slot.
-    costs = training.replay.data[:, 10:20, :, -training.game.observation_size - 1]
-    assert training.replay.size == 20 and len(seen) == 1
+    costs = learner.replay.data[:, 10:20, :, -training.game.observation_size - 1]
+    assert learner.replay.size == 20 and len(seen) == 1
     expected = (costs - 0.4).sum(dim=1)
     torch.testing.assert_close(seen[0], expected, rtol=1e-5, atol=1e-5)
 
@@ -422,8 +422,7 @@ def test_eq56_a_transition_of_weight_zero_teaches_nothing(settings):
     critics = []
     for reward in (batch.reward, other_reward):
         learner = make(CPOMADDPG, game, settings)
-        parts = {**vars(batch), "reward": reward, "weight": weight}
-        learn(learner, Batch(**parts), 0.0)
+        learn(learner, batch._replace(reward=reward, weight=weight), 0.0)
         critics.append(learner.critic.weights)
     for one, other in zip(*critics, strict=True):
         assert torch.equal(one, other)
@@ -432,7 +431,7 @@ def test_eq56_a_transition_of_weight_zero_teaches_nothing(settings):
 @pytest.mark.parametrize("head_hidden", [4, 0])
 def test_a_head_does_not_touch_the_other_heads_weights(settings, head_hidden):
     game = tiny_game(settings)
-    critic = Critic(game, [16, 16, 8], generators([1], 0), heads=2, head_hidden=head_hidden)
+    critic = Critic(game, [16, 16, 8], generators([1], Stream.WEIGHTS), heads=2, head_hidden=head_hidden)
     batch = random_batch(game, source())
     for head in (0, 1):
         grads = torch.autograd.grad(critic(batch.observation, batch.action)[..., head].sum(), critic.weights)
@@ -445,7 +444,7 @@ def test_a_head_does_not_touch_the_other_heads_weights(settings, head_hidden):
 
 def test_a_value_depends_on_what_all_agents_see_and_do_but_not_on_other_transitions(settings):
     game = tiny_game(settings, runs=2, devices=3)
-    critic = Critic(game, [16, 16, 8], generators([1, 2], 0), heads=2, head_hidden=4)
+    critic = Critic(game, [16, 16, 8], generators([1, 2], Stream.WEIGHTS), heads=2, head_hidden=4)
     batch = random_batch(game, source(), size=4)
     observation, action = batch.observation.requires_grad_(), batch.action.requires_grad_()
     value = critic(observation, action)[1, 2, 0].sum()
@@ -457,7 +456,7 @@ def test_a_value_depends_on_what_all_agents_see_and_do_but_not_on_other_transiti
 
 def test_the_critic_does_not_care_how_agents_are_numbered(settings):
     game = tiny_game(settings, runs=2, devices=4)
-    critic = Critic(game, [16, 16, 8], generators([1, 2], 0), heads=2, head_hidden=4)
+    critic = Critic(game, [16, 16, 8], generators([1, 2], Stream.WEIGHTS), heads=2, head_hidden=4)
     batch = random_batch(game, source(), size=5)
     order = [2, 0, 3, 1]
     values = critic(batch.observation, batch.action)
@@ -550,11 +549,13 @@ def test_eq53_priority_by_hand():
 def test_eq53_what_surprises_either_head_gets_the_highest_priority(settings):
     game = tiny_game(settings)
     for part in ("reward", "cost"):
-        learner = make(CPOMADDPG, game, settings)
-        batch = random_batch(game, source(), size=8)
+        learner, same = (make(CPOMADDPG, game, settings) for _ in range(2))
+        batch = random_batch(game, source(), size=8)._replace(places=torch.arange(8).unsqueeze(0))
         getattr(batch, part)[:, 5] += 50.0
-        priorities = learn(learner, batch, 0.0)["priority"]
+        _, priorities = learner.learn(batch, learner.excess)
         assert priorities.shape == (1, 8) and priorities.argmax() == 5 and (priorities > 0).all()
+        learn(same, batch)
+        assert torch.equal(same.replay.priorities[:, :8], priorities)
 
 
 def test_eq54_sample_indices_by_hand():
@@ -577,7 +578,7 @@ def test_eq54_frequencies_are_the_probabilities():
 
 
 def test_eq55_importance_weights_by_hand():
-    # N P = 2, 1, 0.5: weights 1/2, 1, 2, over the greatest 1/4, 1/2, 1; then their square roots; then ones.
+    # N P = 2, 1, 0.5: weights 1/2, 1, 2, over the maximum 1/4, 1/2, 1; then their square roots; then ones.
     probability = tensor([[0.5, 0.25, 0.125]])
     close(importance_weights(probability, 4, 1.0), [[0.25, 0.5, 1.0]])
     close(importance_weights(probability, 4, 0.5), [[0.5, 0.5**0.5, 1.0]])
@@ -620,7 +621,7 @@ def test_a_buffer_that_no_memory_holds_is_refused_in_one_line():
 def test_what_is_replayed_is_what_was_stored(prioritised):
     batch = filled(prioritised, 3).sample(tensor([[0.0, 0.4, 0.9], [0.9, 0.4, 0.0]]), 1.0)
     for run, steps in enumerate([[0, 1, 2], [2, 1, 0]]):
-        assert batch.index[run].tolist() == steps
+        assert batch.places[run].tolist() == steps
         for row, step in enumerate(steps):
             mark = 100.0 * run + step
             for agent in range(3):
@@ -641,7 +642,7 @@ def test_a_full_buffer_forgets_the_oldest():
     assert wrapped.data[1, :, 0, 0].tolist() == [101.0, 101.0, 100.0, 101.0]
 
 
-def test_new_transitions_enter_at_the_greatest_priority_so_far():
+def test_new_transitions_enter_at_the_maximum_priority_so_far():
     buffer = filled(True, 2)
     assert buffer.priorities.tolist() == [[1.0, 1.0, 0.0, 0.0]] * 2
     buffer.set_priorities(torch.tensor([[0, 1], [1, 0]]), tensor([[7.0, 0.5], [0.25, 0.125]]))
@@ -660,9 +661,9 @@ def test_replay_is_by_priority_with_weights_or_uniform_with_ones():
         buffer.set_priorities(torch.tensor([[0, 1, 2]] * 2), tensor([[1.0, 2.0, 7.0]] * 2))
         batch = buffer.sample(draws, 1.0)
         for run in range(2):
-            counts = np.bincount(batch.index[run].numpy(), minlength=3)
+            counts = np.bincount(batch.places[run].numpy(), minlength=3)
             assert distributions.chisquare(counts, 20_000 * np.array(expected)).pvalue > 1e-3
-        by_transition = [batch.weight[0][batch.index[0] == i].unique().tolist() for i in range(3)]
+        by_transition = [batch.weight[0][batch.places[0] == i].unique().tolist() for i in range(3)]
         wanted = [1.0, 1 / 2, 1 / 7] if prioritised else [1.0, 1.0, 1.0]
         assert [len(values) for values in by_transition] == [1, 1, 1]
         assert [values[0] for values in by_transition] == pytest.approx(wanted)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from mecpaper import explorer
-from mecpaper.algorithms import ALGORITHMS
-from mecpaper.env.game import Game, generators
+from mecpaper.config import ALGORITHMS
+from mecpaper.env.game import Game
+from mecpaper.env.streams import generators
 from mecpaper.policies.controls import CONTROLS, all_request, always_local, uniform_random
 from mecpaper.policies.planner import SIGNALS, Plan, find_plan, planned_local
 
@@ -31,7 +32,7 @@ def test_a_control_plays_any_game(settings, name, devices):
 
 def test_the_random_control_is_the_random_algorithm(settings):
     uniform = torch.rand(1, 2, 20, 15)
-    algorithm = ALGORITHMS["random"](Game([settings.game]), settings.learning, settings.random, [])
+    algorithm = ALGORITHMS["random"].learner_class()(Game([settings.game]), settings.learning, [settings.random], [1])
     assert torch.equal(uniform_random(Game([settings.game]))(uniform, uniform), algorithm.act(uniform, uniform))
 
 

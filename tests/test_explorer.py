@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 import threading
 from dataclasses import replace
 
@@ -16,14 +17,16 @@ from ruamel.yaml import YAML
 from safetensors.torch import save
 
 from mecpaper import config, explorer
-from mecpaper.env.game import Game, generators
+from mecpaper.env.game import Game
 from mecpaper.env.measures import evaluate
+from mecpaper.env.streams import generators
 from mecpaper.explorer import live, parts, playing, plots, widgets
 from mecpaper.explorer.state import attackers_of, game_of, operating_points, point_of, snippet, values_of
 from mecpaper.policies.library import read_controllers, read_policies
 from mecpaper.policies.planner import PLANNER
 from mecpaper.policies.stored import StoredPolicy
 from mecpaper.store import results
+from mecpaper.store.files import write_atomically
 from mecpaper.training.loop import Training
 from tests.test_layers import graph
 
@@ -31,7 +34,7 @@ from tests.test_layers import graph
 @pytest.fixture(scope="module")
 def tensors(settings):
     """A policy of 20 devices as training keeps it, here untrained."""
-    return Training(settings, "maddpg", "default", seeds=[1]).policy("default")
+    return Training(config.resolve(settings, "maddpg", "default", seeds=[1])).policy()
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +44,8 @@ def project(root, settings, tensors, tmp_path_factory):
     for name in ("params.yaml", "dvc.yaml", "data/paper/reported.csv"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text((root / name).read_text())
-    place = results.cell_folder(folder, "maddpg", "default")
-    results.write_atomically(place / "policy.safetensors", save(tensors))
+    place = results.folder_of(folder, config.resolve(settings, "maddpg", "default"))
+    write_atomically(place / "policy.safetensors", save(tensors))
     return folder
 
 
@@ -114,7 +117,7 @@ def test_the_papers_values_are_those_of_params_yaml(settings):
 
 
 def test_a_state_that_cannot_be_played_is_refused_in_one_line(settings, default):
-    with pytest.raises(config.ConfigError, match=r"^game.gain_db = \[-4.0, -1.0\]: the greatest must not be negative"):
+    with pytest.raises(config.ConfigError, match=r"^game.gain_db = \[-4.0, -1.0\]: the maximum must not be negative"):
         explorer.compute(settings, replace(default, gain_db=(-4.0, -1.0), controller="random"))
     with pytest.raises(config.ConfigError, match=r"^controller = 'nobody': one of random, all_request, always_local$"):
         explorer.compute(settings, replace(default, controller="nobody"))
@@ -124,8 +127,8 @@ def test_a_state_that_cannot_be_played_is_refused_in_one_line(settings, default)
 
 
 def test_a_stored_policy_acts_as_the_trained_one(small):
-    training = Training(small, "maddpg", "default")
-    stored = StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    training = Training(config.resolve(small, "maddpg", "default"))
+    stored = StoredPolicy.from_tensors("x", "maddpg", training.policy())
     game = Game([small.game], 3)
     observation = game.reset(generators([5], 0))
     expected = training.learner.act(observation.expand(2, -1, -1, -1))[:1]
@@ -133,8 +136,8 @@ def test_a_stored_policy_acts_as_the_trained_one(small):
 
 
 def test_other_numbers_of_devices_take_the_policies_in_turn(small):
-    training = Training(small, "maddpg", "default")
-    stored = StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    training = Training(config.resolve(small, "maddpg", "default"))
+    stored = StoredPolicy.from_tensors("x", "maddpg", training.policy())
     game = Game([small.game.changed(devices=6)], 1)
     observation = game.reset(generators([5], 0))
     observation = observation[:, :, :1].expand_as(observation)
@@ -154,7 +157,8 @@ def test_what_is_no_policy_is_refused_or_left_out(small, settings, tensors, tmp_
     with pytest.raises(config.ConfigError, match="takes 10 numbers and gives 15, the game has 9 and 10"):
         stored.policy(Game([small.game]))
     for name, content in {"maddpg": save(tensors), "mappo": b"damaged"}.items():
-        results.write_atomically(results.cell_folder(tmp_path, name, "default") / "policy.safetensors", content)
+        place = results.folder_of(tmp_path, config.resolve(settings, name, "default"))
+        write_atomically(place / "policy.safetensors", content)
     assert list(read_policies(tmp_path, settings)) == ["maddpg/default"]
     assert read_policies(tmp_path / "nowhere", settings) == {}
 
@@ -320,8 +324,8 @@ def merged(root, added):
     data = YAML(typ="safe", pure=True).load((root / "params.yaml").read_text())
     new = YAML(typ="safe", pure=True).load(added)
     data["scenarios"] |= new.get("scenarios", {})
-    for algorithm, names in new["cells"].items():
-        data["cells"][algorithm] = [*data["cells"][algorithm], *names]
+    for algorithm, names in new["experiments"].items():
+        data["experiments"][algorithm] = [*data["experiments"][algorithm], *names]
     data["policies"] = [*data["policies"], *new.get("policies", [])]
     return config.parse(config.Config, data)
 
@@ -332,7 +336,7 @@ def test_the_snippet_rebuilds_the_state(root, settings, default):
     added = snippet(settings, state, "matd3")
     changed = merged(root, added)
     assert changed.scenario("explored") == game_of(settings, state)
-    assert changed.cells["matd3"][-1] == "explored" and changed.policies[-1] == "explored"
+    assert changed.experiments["matd3"][-1] == "explored" and changed.policies[-1] == "explored"
     # Explored again, it is a scenario like any other; another state then gets another name.
     assert "Nothing to add" in snippet(changed, state, "matd3")
     assert "explored_2:" in snippet(changed, replace(state, devices=25), "matd3")
@@ -342,7 +346,7 @@ def test_the_snippet_of_a_known_setting_adds_no_scenario(root, settings, default
     assert snippet(settings, default, "cpo_maddpg").startswith("# Nothing to add")
     added = snippet(settings, replace(default, gain_db=strong), "mappo")
     assert "scenarios" not in added
-    assert merged(root, added).cells["mappo"][-1] == "attacker_strong"
+    assert merged(root, added).experiments["mappo"][-1] == "attacker_strong"
     assert "policies" not in snippet(settings, replace(default, devices=7), "random")
 
 
@@ -354,7 +358,10 @@ def no_writing(monkeypatch):
     def refuse(path, content):
         raise AssertionError(f"{path} was to be written")
 
-    monkeypatch.setattr(results, "write_atomically", refuse)
+    users = [m for name, m in sys.modules.items() if name.startswith("mecpaper.") and hasattr(m, "write_atomically")]
+    for module in users:
+        monkeypatch.setattr(module, "write_atomically", refuse)
+    assert results in users
 
 
 @pytest.mark.parametrize("algorithm", live.LEARNERS)
@@ -464,7 +471,7 @@ def test_an_operating_point_sets_all_sliders_in_one_drawing(app, settings, root,
 def test_the_snippet_follows_the_state(app):
     assert app.snippet.value.startswith("# Nothing to add")
     app.sliders["battery_capacity"].value = 9.5
-    assert "  explored: {battery_capacity: 9.5}\ncells:\n  maddpg:\n    - explored\n" in app.snippet.value
+    assert "  explored: {battery_capacity: 9.5}\nexperiments:\n  maddpg:\n    - explored\n" in app.snippet.value
     assert "battery_capacity: 9.5" in app.copy.value and "clipboard" in app.copy.value
     app.controller.value = "always_local"
     assert "  cpo_maddpg:\n" in app.snippet.value

@@ -10,7 +10,8 @@ import onnxruntime
 import pytest
 import torch
 
-from mecpaper.config import ConfigError
+from mecpaper.__main__ import main
+from mecpaper.config import ConfigError, resolve
 from mecpaper.env.game import Game
 from mecpaper.policies import export, stored
 from mecpaper.system.tasks import VARIABLES
@@ -54,7 +55,7 @@ def compare(policy, config, device, observation):
 @pytest.mark.parametrize("name", STORED)
 def test_the_runtime_decides_as_torch_does_for_every_device(root, settings, name):
     algorithm, scenario = name.split("/")
-    policy = export.stored_policy(root, settings, algorithm, scenario)
+    policy = export.stored_policy(root, resolve(settings, algorithm, scenario))
     config = settings.scenario(scenario)
     observation = observations(Game([config]), 1000)
     assert policy.devices == 20
@@ -68,25 +69,25 @@ def test_devices_that_differ_get_their_own_ranges(small):
     config = small.game.changed(transmit_power=[0.3, [0.4, 0.6, 0.8, 1.0]], observation="augmented")
     data = small.model_dump()
     data |= {"game": config.model_dump(), "scenarios": {"default": {}}}
-    training = Training(type(small).model_validate(data), "maddpg", "default")
-    policy = stored.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    training = Training(resolve(type(small).model_validate(data), "maddpg", "default"))
+    policy = stored.StoredPolicy.from_tensors("x", "maddpg", training.policy())
     observation = observations(training.game, 50)
-    greatest = [compare(policy, config, device, observation)[1][..., 3].max() for device in range(4)]
-    assert greatest == sorted(greatest) and greatest[0] <= np.float32(0.4)
+    maxima = [compare(policy, config, device, observation)[1][..., 3].max() for device in range(4)]
+    assert maxima == sorted(maxima) and maxima[0] <= np.float32(0.4)
 
 
 def test_actors_that_share_weights_are_exported_alike(small):
     data = small.model_dump()
     data["learning"]["actor"] = "shared"
-    training = Training(type(small).model_validate(data), "maddpg", "default")
-    policy = stored.StoredPolicy.from_tensors("x", "maddpg", training.policy("default"))
+    training = Training(resolve(type(small).model_validate(data), "maddpg", "default"))
+    policy = stored.StoredPolicy.from_tensors("x", "maddpg", training.policy())
     for device in (0, 3):
         compare(policy, small.game, device, observations(training.game, 20))
 
 
 def test_the_command_writes_a_file_that_says_what_it_takes(root, settings, tmp_path, monkeypatch):
     monkeypatch.setenv("MECPAPER_ROOT", str(root))
-    export.main(["cpo_maddpg", "default", "--device", "3", "--out", str(tmp_path)])
+    assert main(["export", "cpo_maddpg", "default", "--device", "3", "--out", str(tmp_path)]) == 0
     (path,) = tmp_path.iterdir()
     assert path.name == "cpo_maddpg-default-03.onnx"
     about = session(str(path)).get_modelmeta().custom_metadata_map
@@ -99,19 +100,19 @@ def test_the_command_writes_a_file_that_says_what_it_takes(root, settings, tmp_p
     [
         (["cpo_maddpg", "default", "--device", "20"], "device = 20: from 0 to 19"),
         (["cpo_maddpg", "users_30"], "policy = 'cpo_maddpg/users_30': one of cpo_maddpg/attacker_strong, "),
-        (["nothing", "default"], "policy = 'nothing/default': one of "),
+        (["nothing", "default"], "algorithm = 'nothing': one of cpo_maddpg, "),
         (["cpo_maddpg", "nothing"], "scenario = 'nothing': one of default, "),
     ],
 )
-def test_a_wrong_request_is_one_line(root, tmp_path, monkeypatch, arguments, message):
+def test_a_wrong_request_is_one_line(root, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.setenv("MECPAPER_ROOT", str(root))
-    with pytest.raises(SystemExit) as stopped:
-        export.main([*arguments, "--out", str(tmp_path)])
-    assert str(stopped.value).startswith(f"ConfigError: {message}") and "\n" not in str(stopped.value)
+    assert main(["export", *arguments, "--out", str(tmp_path)]) == 2
+    written = capsys.readouterr()
+    assert written.err.startswith(message) and written.err.count("\n") == 1 and not written.out
 
 
 def test_a_policy_of_another_game_is_refused(root, settings):
-    policy = export.stored_policy(root, settings, "cpo_maddpg", "default")
+    policy = export.stored_policy(root, resolve(settings, "cpo_maddpg", "default"))
     for game in (settings.scenario("users_30"), settings.game.changed(chunks=2)):
         with pytest.raises(ConfigError, match="policy 'cpo_maddpg/default': of 20 devices"):
             export.actor_model(policy, 0, game)
@@ -129,10 +130,8 @@ def test_a_file_that_holds_no_policy_is_refused(tmp_path):
 def test_without_onnx_the_extra_is_named(root):
     code = (
         "import sys; sys.modules['onnx'] = None\n"
-        "from mecpaper import export\n"
-        "export.main(['cpo_maddpg', 'default', '--device', '0'])"
+        "from mecpaper.__main__ import main\n"
+        "sys.exit(main(['export', 'cpo_maddpg', 'default', '--device', '0']))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
-    assert run.returncode == 1 and run.stderr.strip() == (
-        "ConfigError: export: needs the extra, pip install 'mecpaper[onnx]'"
-    )
+    assert run.returncode == 2 and run.stderr.strip() == "export: needs the extra, pip install 'mecpaper[onnx]'"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mecpaper import config
 from mecpaper.config import ConfigError, GameConfig
-from mecpaper.env.game import Game, generators
+from mecpaper.env.game import Game
+from mecpaper.env.streams import generators
 from mecpaper.system import quality, tasks
 from tests import reference_game
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mecpaper.algorithms import ALGORITHMS
-from mecpaper.config import Config, parse
-from mecpaper.env.game import Game, generators
-from mecpaper.env.measures import EVALUATION_STREAM, evaluate
+from mecpaper.config import ALGORITHMS, Config, parse, resolve
+from mecpaper.env.game import Game
+from mecpaper.env.measures import evaluate
+from mecpaper.env.streams import Stream, generators
 from mecpaper.training import loop
 from mecpaper.training.loop import Training
 
@@ -25,7 +25,7 @@ LEARNING = {
 }  # fmt: skip
 """Numbers for small problems, all fixed here: what is tuned for the paper's game does not change these tests."""
 
-LEARNERS = [name for name, kind in ALGORITHMS.items() if kind.learns]
+LEARNERS = [name for name, entry in ALGORITHMS.items() if entry.learns]
 
 
 def configured(small, game, rounds, at_once, learning=None, **own):
@@ -39,8 +39,9 @@ def configured(small, game, rounds, at_once, learning=None, **own):
     data["mappo"] |= {"minibatch": 32, "epochs": 4}
     for name, changes in own.items():
         data[name] |= changes
-    data["run"] |= {"episodes": rounds * at_once, "episodes_at_once": at_once, "curve_every": rounds * at_once}
-    data["run"]["slots_per_update"] = 1
+    scale = data["scales"][data["scale"]]
+    scale |= {"episodes": rounds * at_once, "episodes_at_once": at_once, "curve_every": rounds * at_once}
+    scale["slots_per_update"] = 1
     return parse(Config, data)
 
 
@@ -48,8 +49,7 @@ def played(training, watch=lambda: None):
     """Train to the end; what `watch` returned after every tenth round."""
     seen, at_once = [], training.scale.episodes_at_once
     while training.episode < training.scale.episodes:
-        training._play_round()
-        training.episode += at_once
+        training.play_round()
         if training.episode % (10 * at_once) == 0:
             seen.append(watch())
     return seen
@@ -107,9 +107,9 @@ class Constant(Quadratic):
 def started(monkeypatch, kind, config, algorithm):
     """A training on another game, and 200 observations of each run with their best actions."""
     monkeypatch.setattr(loop, "Game", kind)
-    training = Training(config, algorithm, "default")
+    training = Training(resolve(config, algorithm, "default"))
     game = kind(training.game.configs, 200)
-    observation = game.reset(generators([8] * game.runs, EVALUATION_STREAM))
+    observation = game.reset(generators([8] * game.runs, Stream.EVALUATION))
     return training, observation, game.best(observation)
 
 
@@ -243,7 +243,7 @@ def test_eq24_every_learner_finds_who_should_send(small, algorithm):
     others = [r for r, joint in zip(rewards.tolist(), JOINT, strict=True) if joint[:2] != (1.0, -1.0)]
     assert JOINT[rewards.argmax()][:2] == (1.0, -1.0) and max(others) < 0.75 * best
 
-    training = Training(config, algorithm, "default", seeds=[1, 2, 3, 4])
+    training = Training(resolve(config, algorithm, "default", seeds=[1, 2, 3, 4]))
     game = Game(training.game.configs, 10)
     before = evaluate(training.learner.act, game, [9] * 4)
     assert (before["request_share"] == 0).all() and before["reward"].max().item() < 0.75 * best

@@ -9,8 +9,9 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 from stable_baselines3 import PPO
 from stable_baselines3.common.utils import set_random_seed
 
-from mecpaper.env.game import Game, generators
-from mecpaper.env.parallel import STREAM, parallel_env
+from mecpaper.env.game import Game
+from mecpaper.env.parallel import parallel_env
+from mecpaper.env.streams import Stream, generators
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_the_numbers_are_the_games(game):
     act = random_actions(env, 1)
     steps = play(env, 8, act)
     same = Game([game], 1, dtype=torch.float64)
-    same.reset(generators([8], STREAM))
+    same.reset(generators([8], Stream.PARALLEL_ENV))
     for t, (_, reward, _, _, info) in enumerate(steps[1:]):
         action = torch.tensor(np.stack(list(act(t, None).values())), dtype=torch.float64)
         slot = same.step(action.view(1, 1, 4, 10))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mecpaper.env.game import Game, generators
+from mecpaper.env.game import Game
+from mecpaper.env.streams import generators
 from mecpaper.policies import planner
 from mecpaper.policies.planner import FAMILIES, SIGNALS, Plan
 

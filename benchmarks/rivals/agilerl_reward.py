@@ -31,9 +31,10 @@ from benchmarks.rivals import answering
 from benchmarks.rivals.agilerl_speed import make
 from mecpaper.algorithms.replay import annealed
 from mecpaper.config import Config, LearningConfig, load
-from mecpaper.env.game import Game, generators
+from mecpaper.env.game import Game
 from mecpaper.env.measures import evaluate
 from mecpaper.env.parallel import parallel_env
+from mecpaper.env.streams import Stream, generators
 
 
 class Copies:
@@ -125,7 +126,7 @@ def main() -> None:
     budget, level = float(sys.argv[5]), float(sys.argv[6])
     torch.set_num_threads(threads)
     config = load()
-    scale, (learning, _) = config.scales[sys.argv[3]], config.learner("maddpg", "default")
+    scale, (learning, _) = config.scales[sys.argv[3]], config.learner_with("maddpg", config.changes("default"))
     game = Game([config.game], config.evaluation.curve_episodes)
     answer({"agilerl": version("agilerl"), "torch": torch.__version__})
 
@@ -145,7 +146,7 @@ def main() -> None:
     )
     agent.set_training_mode(False)  # get_action without AgileRL's own noise
     memory = ReplayBuffer(learning.buffer)
-    explore = Exploration(config, learning, copies, *generators([seed], 2))
+    explore = Exploration(config, learning, copies, *generators([seed], Stream.NOISE))
     updates = slots_since = episode = 0
     reward = measure(agent, game, config.evaluation.seed)
     while True:
