@@ -18,7 +18,7 @@ RELATIVE = 1e-4
 @pytest.mark.parametrize("name", NAMES)
 def test_golden_numbers_hold(name):
     moved = golden.differences(STORED["numbers"].get(name, {}), golden.measure(SETTINGS, name), RELATIVE)
-    if RESULTS_VERSION == STORED["version"]:
+    if STORED["version"] == RESULTS_VERSION:
         assert not moved, (
             f"{name}: golden numbers moved, stored results no longer count: raise RESULTS_VERSION in "
             f"mecpaper/config/experiment.py and run python -m tests.golden. {'; '.join(moved)}"
@@ -32,7 +32,8 @@ def test_the_stored_numbers_are_of_this_version_and_of_all_trainings():
 
 def test_every_algorithm_and_every_switch_is_trained():
     assert set(SETTINGS.experiments) == set(ALGORITHMS)
-    trained = {algorithm: [SETTINGS.changes(name) for name in names] for algorithm, names in SETTINGS.experiments.items()}
+    named = SETTINGS.experiments.items()
+    trained = {algorithm: [SETTINGS.changes(name) for name in names] for algorithm, names in named}
     everywhere = [changes for listed in trained.values() for changes in listed]
     sections = [(Readings, SETTINGS.game.readings, everywhere), (LearningConfig, SETTINGS.learning, [])]
     sections[1] = (*sections[1][:2], [changes.get("learning", {}) for changes in everywhere])
