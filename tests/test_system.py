@@ -280,13 +280,13 @@ def test_eq10_mean_and_variance_of_the_uniform_law():
 def test_eq11_the_estimate_and_its_set_in_decibel():
     # rho = 10 log10 2 is a factor of 2; at the middle draw the estimate is the true gain, 10 dB = 10
     rho = 10.0 * math.log10(2.0)
-    for draw, (estimate, greatest, least) in {
+    for draw, (estimate, maximum, minimum) in {
         0.5: (10.0, 20.0, 5.0),
         1.0: (20.0, 40.0, 10.0),
         0.0: (5.0, 10.0, 2.5),
     }.items():
         gains = secrecy.estimated_gain_set(of(10.0), of(draw), rho)
-        close(torch.cat(gains), estimate, greatest, least)
+        close(torch.cat(gains), estimate, maximum, minimum)
 
 
 def test_eq11_the_estimate_and_its_set_in_linear_units():
@@ -298,10 +298,10 @@ def test_eq11_the_estimate_and_its_set_in_linear_units():
 @pytest.mark.parametrize(("unit", "error"), [("decibel", 1.4), ("linear", 2.5)])
 def test_eq11_the_true_gain_is_always_in_the_set(unit, error):
     true_db, draw = uniform(2000, low=4.0, high=14.0), uniform(2000, seed=1)
-    estimate, greatest, least = secrecy.estimated_gain_set(true_db, draw, error, unit)
+    estimate, maximum, minimum = secrecy.estimated_gain_set(true_db, draw, error, unit)
     true = channel.from_decibel(true_db)
-    assert (least <= estimate).all() and (estimate <= greatest).all()
-    assert (least <= true * (1 + 1e-12)).all() and (true <= greatest * (1 + 1e-12)).all()
+    assert (minimum <= estimate).all() and (estimate <= maximum).all()
+    assert (minimum <= true * (1 + 1e-12)).all() and (true <= maximum * (1 + 1e-12)).all()
 
 
 def test_eq12_worst_case_secrecy_rate():
@@ -316,12 +316,12 @@ def test_eq12_worst_case_secrecy_rate():
 def test_eq12_no_gains_of_the_set_give_less():
     """Brute force: over 4000 members of the set and its corners, nothing is below Eq 12, and one corner is it."""
     offload, power = column(1.0, 1.0, 0.0, 1.0), uniform(4, 1, low=0.3)
-    _, greatest, least = secrecy.estimated_gain_set(uniform(4, 1, low=8, high=10, seed=1), uniform(4, 1, seed=2), 1.0)
+    _, maximum, minimum = secrecy.estimated_gain_set(uniform(4, 1, low=8, high=10, seed=1), uniform(4, 1, seed=2), 1.0)
     upload = uniform(4, 1, low=1e6, high=2e6, seed=3)
-    worst = secrecy.secrecy_rate(upload, MHZ, 0.25, greatest, least, offload, power, 1.0)
-    inside = least + uniform(4000, 4, 1, seed=4) * (greatest - least)
+    worst = secrecy.secrecy_rate(upload, MHZ, 0.25, maximum, minimum, offload, power, 1.0)
+    inside = minimum + uniform(4000, 4, 1, seed=4) * (maximum - minimum)
     corners = torch.cartesian_prod(*[torch.tensor([0.0, 1.0], dtype=torch.float64)] * 4).unsqueeze(-1)
-    members = torch.cat([inside, least + corners * (greatest - least)])
+    members = torch.cat([inside, minimum + corners * (maximum - minimum)])
     heard = secrecy.eavesdropping_rate(MHZ, 0.25, members, offload, power, members, 1.0)
     assert (upload - heard >= worst - 1e-6).all()
     torch.testing.assert_close((upload - heard).min(dim=0).values, worst)
@@ -333,8 +333,8 @@ def test_eq12_more_error_never_leaves_more_secrecy():
     upload = channel.upload_rate(MHZ, offload, power, channel.from_decibel(true_db), 1.0)
     rates = []
     for error in (0.0, 0.5, 1.0, 2.0):
-        _, greatest, least = secrecy.estimated_gain_set(true_db, middle, error)
-        rates.append(secrecy.secrecy_rate(upload, MHZ, 0.25, greatest, least, offload, power, 1.0))
+        _, maximum, minimum = secrecy.estimated_gain_set(true_db, middle, error)
+        rates.append(secrecy.secrecy_rate(upload, MHZ, 0.25, maximum, minimum, offload, power, 1.0))
     assert (torch.stack(rates).diff(dim=0) < 0).all()
 
 
@@ -474,7 +474,7 @@ def test_eq20_compute_cost():
 
 
 def test_eq20_the_cheapest_local_frequency_balances_time_and_energy():
-    """Per cycle the cost is beta_1 / c + beta_2 varsigma c^2, least at c = (beta_1 / (2 beta_2 varsigma))^(1/3):
+    """Per cycle the cost is beta_1 / c + beta_2 varsigma c^2, minimal at c = (beta_1 / (2 beta_2 varsigma))^(1/3):
     1e9 Hz for varsigma = 5e-28 and equal weights."""
     frequency = torch.linspace(0.5e9, 2e9, 1501, dtype=torch.float64)
     local, bit = torch.zeros_like(frequency), torch.full_like(frequency, 1e6)
@@ -539,14 +539,14 @@ def test_eq24_a_joule_below_the_threshold_costs_one_per_chunk(chunks):
 # -- the constraints -----------------------------------------------------------------------------------
 
 
-def check_range(least: float, greatest: float, quarter: float) -> None:
+def check_range(minimum: float, maximum: float, quarter: float) -> None:
     """Ends, middle and a quarter of a range; beyond the ends nothing; never outside, and rising."""
-    middle = (least + greatest) / 2
+    middle = (minimum + maximum) / 2
     outputs = of(-1.0, -0.5, 0.0, 1.0, -7.0, 7.0, math.inf, -math.inf)
-    values = tasks.scale_to_range(outputs, torch.tensor(least), torch.tensor(greatest))
-    close(values, least, quarter, middle, greatest, least, greatest, greatest, least, rel=1e-6)
+    values = tasks.scale_to_range(outputs, torch.tensor(minimum), torch.tensor(maximum))
+    close(values, minimum, quarter, middle, maximum, minimum, maximum, maximum, minimum, rel=1e-6)
     for dtype in (torch.float32, torch.float64):
-        low, high = (torch.tensor(bound, dtype=dtype) for bound in (least, greatest))
+        low, high = (torch.tensor(bound, dtype=dtype) for bound in (minimum, maximum))
         many = tasks.scale_to_range(torch.linspace(-1.5, 1.5, 4001, dtype=dtype), low, high)
         assert (many >= low).all() and (many <= high).all()
         assert (many.diff() >= 0).all()
@@ -582,9 +582,9 @@ def test_eq30_c5_frame_rate_stays_in_its_range():
 )
 def test_eq27_eq30_no_output_leaves_any_range(ends, output, single):
     dtype = torch.float32 if single else torch.float64
-    least, greatest = (torch.tensor(end, dtype=dtype) for end in ends)
-    value = tasks.scale_to_range(torch.tensor([output], dtype=torch.float64).to(dtype), least, greatest)
-    assert (value >= least).all() and (value <= greatest).all()
+    minimum, maximum = (torch.tensor(end, dtype=dtype) for end in ends)
+    value = tasks.scale_to_range(torch.tensor([output], dtype=torch.float64).to(dtype), minimum, maximum)
+    assert (value >= minimum).all() and (value <= maximum).all()
 
 
 def test_eq31_c6_what_is_executed_is_secure_under_what_is_executed():
@@ -611,11 +611,11 @@ def test_eq31_c6_secure_requests_are_kept_and_nothing_is_added():
 def test_eq31_c6_holds_for_real_rates():
     power, true_db = uniform(200, 8, 2, low=0.2), uniform(200, 8, 2, low=1.0, high=9.0, seed=1)
     gain = channel.from_decibel(true_db)
-    _, greatest, least = secrecy.estimated_gain_set(true_db, uniform(200, 8, 2, seed=2), 0.2)
+    _, maximum, minimum = secrecy.estimated_gain_set(true_db, uniform(200, 8, 2, seed=2), 0.2)
 
     def rates(offload):
         upload = channel.upload_rate(MHZ, offload, power, gain, 6.0)
-        return secrecy.secrecy_rate(upload, MHZ, 0.25, greatest, least, offload, power, 1.0)
+        return secrecy.secrecy_rate(upload, MHZ, 0.25, maximum, minimum, offload, power, 1.0)
 
     requested = tasks.offload_decision(uniform(200, 8, 2, low=-0.5, seed=3))
     executed, first = secrecy.executed_offload(requested, lambda offload: secrecy.is_secure(rates(offload)))

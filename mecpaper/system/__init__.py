@@ -1,6 +1,6 @@
-"""The system model of the paper's Section 3: pure functions on batched tensors, Eq 1-31.
+"""The system model of the paper's Section 3, Eq. 1-31, as pure functions on batched tensors.
 
-Every function takes tensors of any floating dtype on any device whose last axes are `[..., device, chunk]`
-(or `[..., device]` where there is nothing per chunk) and returns tensors of the broadcast shape. Nothing
-here draws random numbers or keeps state; `mecpaper.env.game` does both.
+Every function accepts tensors of any floating dtype on any device. The last axes are `[..., device, chunk]`, or
+`[..., device]` for quantities without a chunk; the result has the broadcast shape. The functions draw no random
+numbers and keep no state; `mecpaper.env.game` does both.
 """

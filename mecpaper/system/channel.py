@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def from_decibel(gain_db: Tensor) -> Tensor:
-    r"""Linear gain of a gain in dB: $g = 10^{g_{dB}/10}$.
+    r"""Convert a gain from dB to linear: $g = 10^{g_{dB}/10}$.
 
     Args:
         gain_db: any shape, dB.
@@ -19,7 +19,7 @@ def from_decibel(gain_db: Tensor) -> Tensor:
 
 
 def interference(offload: Tensor, transmit_power: Tensor, gain: Tensor) -> Tensor:
-    r"""Power received from all other senders of the same chunk index: the sum in Eq. (5), (9) and (12).
+    r"""Compute the power received from all other senders of a chunk index: the sum in Eq. (5), (9) and (12).
 
     $$I_{nk} = \sum_{n' \ne n} x_{n'k}\, p_{n'k}\, g_{n'k}$$
 
@@ -28,7 +28,7 @@ def interference(offload: Tensor, transmit_power: Tensor, gain: Tensor) -> Tenso
         transmit_power: `[..., device, chunk]`, p, W.
         gain: `[..., device, chunk]`, g, linear.
     Returns:
-        `[..., device, chunk]`, I, W times gain; zero where nobody else sends, never negative.
+        `[..., device, chunk]`, I, W times gain; zero where no other device sends, never negative.
     Source: §3.3, Eq. 5.  Deviation: D4.
     """
     received = offload * transmit_power * gain
@@ -36,7 +36,7 @@ def interference(offload: Tensor, transmit_power: Tensor, gain: Tensor) -> Tenso
 
 
 def shannon_rate(bandwidth: Tensor | float, signal: Tensor, noise: Tensor | float) -> Tensor:
-    r"""Capacity of a link, $W \log_2(1 + \text{signal}/\text{noise})$: the form of Eq. (5) and (9).
+    r"""Compute the capacity of a link, $W \log_2(1 + \text{signal}/\text{noise})$, the form of Eq. (5) and (9).
 
     Args:
         bandwidth: W, Hz.
@@ -57,11 +57,11 @@ def upload_rate(
     noise_power: Tensor | float,
     access: str = "full_band",
 ) -> Tensor:
-    r"""Upload rate of a chunk, Eq. (5).
+    r"""Compute the upload rate of a chunk, Eq. (5).
 
     $$D_{nk}(t) = W \log_2\!\left(1 + \frac{p_{nk} g_{nk}}{\sigma^2 + \sum_{n' \ne n} x_{n'k} p_{n'k} g_{n'k}}\right)$$
 
-    The rate is given for every chunk, also for those that do not offload: it is what the chunk would get.
+    Chunks that are not offloaded get a rate too: the one they would have if they were sent.
 
     Args:
         bandwidth: W, Hz.
@@ -69,7 +69,7 @@ def upload_rate(
         transmit_power: `[..., device, chunk]`, p, W.
         gain: `[..., device, chunk]`, g, linear.
         noise_power: sigma squared, W times gain.
-        access: "full_band" shares the band as printed; "orthogonal" gives each of the N devices W/N and no
+        access: "full_band" shares the band, as printed; with "orthogonal" each of the N devices has W/N and no
             interference (variant of D4).
     Returns:
         `[..., device, chunk]`, D, bit/s.

@@ -10,7 +10,7 @@ def local_energy(
     size: Tensor,
     cycles_per_bit: Tensor | float,
 ) -> Tensor:
-    r"""Energy of local processing, Eq. (6).
+    r"""Compute the energy of local processing, Eq. (6).
 
     $$E^L_{nk}(t) = (1 - x_{nk})\, \varsigma\, c_{nk}^2\, S_{nk}\, \xi$$
 
@@ -28,7 +28,7 @@ def local_energy(
 
 
 def offload_energy(offload: Tensor, transmit_power: Tensor, size: Tensor, upload_rate: Tensor) -> Tensor:
-    r"""Energy of the upload, Eq. (7).
+    r"""Compute the energy of the upload, Eq. (7).
 
     $$E^M_{nk}(t) = x_{nk}\, p_{nk} \frac{S_{nk}}{D_{nk}}$$
 
@@ -45,10 +45,10 @@ def offload_energy(offload: Tensor, transmit_power: Tensor, size: Tensor, upload
 
 
 def total_energy(local: Tensor, offloaded: Tensor) -> Tensor:
-    r"""Energy of a chunk, Eq. (22): $E_{nk} = E^L_{nk} + E^M_{nk}$.
+    r"""Compute the energy of a chunk, Eq. (22): $E_{nk} = E^L_{nk} + E^M_{nk}$.
 
     Args:
-        local, offloaded: `[..., device, chunk]`, J, of which one is zero.
+        local, offloaded: `[..., device, chunk]`, J; one of the two is zero.
     Returns:
         `[..., device, chunk]`, J.
     Source: §3.6, Eq. 22.  Deviation: none.
@@ -57,7 +57,7 @@ def total_energy(local: Tensor, offloaded: Tensor) -> Tensor:
 
 
 def next_battery(battery: Tensor, energy: Tensor, harvest: Tensor, capacity: Tensor | float) -> Tensor:
-    r"""Energy left in the battery at the next slot, Eq. (8).
+    r"""Compute the energy in the battery at the start of the next slot, Eq. (8).
 
     $$E^r_n(t+1) = \mathrm{clip}\Bigl(E^r_n(t) - \sum_k E_{nk}(t) + E^{up}_n(t),\; 0,\; B_{max}\Bigr)$$
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def local_latency(offload: Tensor, size: Tensor, cycles_per_bit: Tensor | float, cpu_frequency: Tensor) -> Tensor:
-    r"""Latency of local processing, Eq. (3).
+    r"""Compute the latency of local processing, Eq. (3).
 
     $$L^L_{nk}(t) = (1 - x_{nk}) \frac{S_{nk} \xi}{c_{nk}}$$
 
@@ -27,7 +27,7 @@ def offload_latency(
     cycles_per_bit: Tensor | float,
     server_frequency: Tensor | float,
 ) -> Tensor:
-    r"""Latency of edge processing: upload plus server, Eq. (4).
+    r"""Compute the latency of edge processing, upload plus server, Eq. (4).
 
     $$L^M_{nk}(t) = x_{nk} \left(\frac{S_{nk}}{D_{nk}} + \frac{S_{nk} \xi}{MEC_c}\right)$$
 
@@ -36,7 +36,7 @@ def offload_latency(
         size: `[..., device, chunk]`, S, bit.
         upload_rate: `[..., device, chunk]`, D, bit/s.
         cycles_per_bit: xi, cycles/bit.
-        server_frequency: MEC_c, Hz, the same for every chunk however many are offloaded.
+        server_frequency: MEC_c, Hz; every chunk has the whole server, however many are offloaded.
     Returns:
         `[..., device, chunk]`, s; zero where the chunk stays local.
     Source: §3.3, Eq. 4.  Deviation: none.
@@ -45,10 +45,10 @@ def offload_latency(
 
 
 def total_latency(local: Tensor, offloaded: Tensor) -> Tensor:
-    r"""Latency of a chunk, Eq. (21): $L_{nk} = L^L_{nk} + L^M_{nk}$.
+    r"""Compute the latency of a chunk, Eq. (21): $L_{nk} = L^L_{nk} + L^M_{nk}$.
 
     Args:
-        local, offloaded: `[..., device, chunk]`, s, of which one is zero.
+        local, offloaded: `[..., device, chunk]`, s; one of the two is zero.
     Returns:
         `[..., device, chunk]`, s.
     Source: §3.6, Eq. 21.  Deviation: none.

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor
 
 Weights = tuple[Tensor, Tensor] | tuple[float, float]
-"""Two numbers that sum to 1; or one per run, broadcastable to what they weigh."""
+"""Two weights that sum to 1: numbers, or tensors with one value per run, broadcastable to what they weigh."""
 
 
 def accuracy(
     resolution: Tensor, ceiling: Tensor | float = 0.988, drop: Tensor | float = 4.469, scale: Tensor | float = 200.0
 ) -> Tensor:
-    r"""Parsing accuracy of a chunk, Eq. (16).
+    r"""Compute the parsing accuracy of a chunk, Eq. (16).
 
     $$a_{nk}(t) = 0.988 - 4.469\, e^{-r_{nk}(t)/200}$$
 
@@ -25,12 +25,12 @@ def accuracy(
 
 
 def running_mean(mean: Tensor, value: Tensor, slot: int) -> Tensor:
-    r"""Mean over the slots so far, the form of Eq. (15) and (17).
+    r"""Update the mean over the slots so far, the form of Eq. (15) and (17).
 
     $$\bar v(t) = \frac{1}{t} \sum_{t'=1}^{t} v(t') = \bar v(t-1) + \frac{v(t) - \bar v(t-1)}{t}$$
 
     Args:
-        mean: `[..., device, chunk]`, mean over the first `slot - 1` slots (anything finite at slot 1).
+        mean: `[..., device, chunk]`, mean over the first `slot - 1` slots (any finite value at slot 1).
         value: `[..., device, chunk]`, v(t).
         slot: t, counted from 1.
     Returns:
@@ -40,28 +40,28 @@ def running_mean(mean: Tensor, value: Tensor, slot: int) -> Tensor:
     return mean + (value - mean) / slot
 
 
-def frame_smoothness(frame_rate: Tensor, greatest: Tensor | float) -> Tensor:
-    r"""Frame smoothness, Eq. (18): $f^{fs}_{nk}(t) = f_{nk}(t)/f_{max}$.
+def frame_smoothness(frame_rate: Tensor, maximum: Tensor | float) -> Tensor:
+    r"""Compute the frame smoothness, Eq. (18): $f^{fs}_{nk}(t) = f_{nk}(t)/f_{max}$.
 
     Args:
         frame_rate: `[..., device, chunk]`, f, frame/s.
-        greatest: F_max, frame/s.
+        maximum: F_max, frame/s.
     Returns:
         `[..., device, chunk]`, in (0, 1].
     Source: §3.6, Eq. 18.  Deviation: none.
     """
-    return frame_rate / greatest
+    return frame_rate / maximum
 
 
 def frame_change(frame_rate: Tensor, previous: Tensor | None, rule: str = "literal") -> Tensor:
-    r"""Frame-rate change factor, Eq. (19).
+    r"""Compute the frame-rate change factor, Eq. (19).
 
     $$f^{fc}_{nk}(t) = 1 - \frac{|f_{nk}(t) - f_{nk}(t-1)|}{f_{nk}(t-1)}$$
 
     Args:
         frame_rate: `[..., device, chunk]`, f(t), frame/s.
         previous: f(t-1), or None at the first slot, where the factor is 1 (f(0) is undefined).
-        rule: "literal", which is negative when f more than doubles, or "clipped" at 0 (D12).
+        rule: "literal", negative when f more than doubles, or "clipped" at 0 (D12).
     Returns:
         `[..., device, chunk]`, at most 1.
     Source: §3.6, Eq. 19.  Deviation: D12.
@@ -73,19 +73,19 @@ def frame_change(frame_rate: Tensor, previous: Tensor | None, rule: str = "liter
 
 
 def smoothness(frame_smoothness: Tensor, frame_change: Tensor) -> Tensor:
-    r"""Smoothness of one slot, the summand of Eq. (17): $f^{fs}_{nk}(t')\, f^{fc}_{nk}(t')$.
+    r"""Compute the smoothness of one slot, the summand of Eq. (17): $f^{fs}_{nk}(t')\, f^{fc}_{nk}(t')$.
 
     Args:
         frame_smoothness, frame_change: `[..., device, chunk]`, Eq. 18 and 19.
     Returns:
-        `[..., device, chunk]`; `running_mean` of it is F of Eq. 17.
+        `[..., device, chunk]`; its `running_mean` is F of Eq. 17.
     Source: §3.6, Eq. 17.  Deviation: D11, D12.
     """
     return frame_smoothness * frame_change
 
 
 def recognition_quality(weights: Weights, mean_accuracy: Tensor, mean_smoothness: Tensor) -> Tensor:
-    r"""Video recognition quality, Eq. (14): $V_{nk}(t) = \mu_1 A_{nk}(t) + \mu_2 F_{nk}(t)$.
+    r"""Compute the video recognition quality, Eq. (14): $V_{nk}(t) = \mu_1 A_{nk}(t) + \mu_2 F_{nk}(t)$.
 
     Args:
         weights: mu_1, mu_2, which sum to 1.
@@ -99,7 +99,7 @@ def recognition_quality(weights: Weights, mean_accuracy: Tensor, mean_smoothness
 
 
 def compute_cost(weights: Weights, latency: Tensor, energy: Tensor) -> Tensor:
-    r"""Computational cost, Eq. (20): $C_{nk}(t) = \beta_1 L_{nk}(t) + \beta_2 E_{nk}(t)$.
+    r"""Compute the computational cost, Eq. (20): $C_{nk}(t) = \beta_1 L_{nk}(t) + \beta_2 E_{nk}(t)$.
 
     Args:
         weights: beta_1 (per s), beta_2 (per J), which sum to 1.
@@ -113,7 +113,7 @@ def compute_cost(weights: Weights, latency: Tensor, energy: Tensor) -> Tensor:
 
 
 def battery_penalty(threshold: Tensor | float, battery: Tensor) -> Tensor:
-    r"""Penalty for a battery below its threshold, Eq. (23): $P_{nk}(t) = \max(B_T - E^r_n(t), 0)$.
+    r"""Compute the penalty for a battery below its threshold, Eq. (23): $P_{nk}(t) = \max(B_T - E^r_n(t), 0)$.
 
     Args:
         threshold: B_T, J, broadcastable to `[..., device]`.
@@ -126,14 +126,14 @@ def battery_penalty(threshold: Tensor | float, battery: Tensor) -> Tensor:
 
 
 def device_reward(quality: Tensor, cost: Tensor, penalty: Tensor) -> Tensor:
-    r"""Reward of a device in a slot, Eq. (24) and (36).
+    r"""Compute the reward of a device in a slot, Eq. (24) and (36).
 
     $$R_n(t) = \sum_{k=1}^{K} \bigl(V_{nk}(t) - C_{nk}(t) - P_{nk}(t)\bigr)$$
 
     Args:
         quality: `[..., device, chunk]`, V.
         cost: `[..., device, chunk]`, C.
-        penalty: `[..., device]`, P, which enters once per chunk, so K times.
+        penalty: `[..., device]`, P; it enters once per chunk, so K times.
     Returns:
         `[..., device]`, R_n, dimensionless.
     Source: §3.6, Eq. 24; §4.1.3, Eq. 36.  Deviation: D14, D20.
@@ -142,7 +142,7 @@ def device_reward(quality: Tensor, cost: Tensor, penalty: Tensor) -> Tensor:
 
 
 def objective(rewards: Tensor) -> Tensor:
-    r"""Objective of the whole system over an episode, Eq. (25): $\sum_t \sum_n R_n(t)$.
+    r"""Compute the objective of the whole system over an episode, Eq. (25): $\sum_t \sum_n R_n(t)$.
 
     Args:
         rewards: `[..., slot, device]`, R_n(t).

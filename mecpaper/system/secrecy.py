@@ -8,23 +8,23 @@ from torch import Tensor
 from mecpaper.system.channel import from_decibel, interference, shannon_rate
 
 
-def draw_gain(uniform: Tensor, least_db: Tensor | float, greatest_db: Tensor | float) -> Tensor:
-    r"""True channel gain, Eq. (10): $g_{nk}(t) \sim U[g_{min}, g_{max}]$.
+def draw_gain(uniform: Tensor, minimum_db: Tensor | float, maximum_db: Tensor | float) -> Tensor:
+    r"""Draw the true channel gain, Eq. (10): $g_{nk}(t) \sim U[g_{min}, g_{max}]$.
 
     Args:
         uniform: `[..., device, chunk]`, draws from [0, 1).
-        least_db, greatest_db: g_min and g_max, dB.
+        minimum_db, maximum_db: g_min and g_max, dB.
     Returns:
         `[..., device, chunk]`, dB.
     Source: §3.5, Eq. 10.  Deviation: D5 (one symbol for two links).
     """
-    return least_db + uniform * (greatest_db - least_db)
+    return minimum_db + uniform * (maximum_db - minimum_db)
 
 
 def estimated_gain_set(
     true_db: Tensor, uniform: Tensor, error: Tensor | float, unit: str = "decibel"
 ) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Estimated eavesdropper gain and the worst cases around it, Eq. (11).
+    r"""Estimate the eavesdropper's gain and the worst cases around it, Eq. (11).
 
     $$g^e_{nk} \sim U[g_{nk} - \rho,\, g_{nk} + \rho], \qquad
       (g^e_{nk})^{max} = g^e_{nk} + \rho, \quad (g^e_{nk})^{min} = g^e_{nk} - \rho$$
@@ -32,11 +32,11 @@ def estimated_gain_set(
     Args:
         true_db: `[..., device, chunk]`, true gain, dB.
         uniform: `[..., device, chunk]`, draws from [0, 1).
-        error: rho. With unit "decibel" in dB; with unit "linear" the same number of dB is turned into the
-            linear error $10^{g_{max}/10} \cdot 0.1$ by the caller and given here as a linear gain.
+        error: rho, in dB with unit "decibel"; with unit "linear" a linear gain, for which the caller takes the
+            same share of the linear maximum, $0.1 \cdot 10^{g_{max}/10}$.
         unit: "decibel" or "linear" (D7).
     Returns:
-        estimate, greatest and least member of the set, each `[..., device, chunk]`, linear and not negative.
+        estimate, maximum and minimum of the set, each `[..., device, chunk]`, linear and not negative.
     Source: §3.5, Eq. 11-12.  Deviation: D7.
     """
     offset = (2.0 * uniform - 1.0) * error
@@ -57,7 +57,7 @@ def eavesdropping_rate(
     noise_power: Tensor | float,
     access: str = "full_band",
 ) -> Tensor:
-    r"""Rate at which the eavesdropper hears a chunk, Eq. (9); with worst-case gains the last term of Eq. (12).
+    r"""Compute the eavesdropper's rate for a chunk, Eq. (9); with worst-case gains, the last term of Eq. (12).
 
     $$D^e_{nk}(t) = W \log_2\!\left(1 + \frac{p_e g^e_{nk}}
       {\sigma_e^2 + \sum_{n' \ne n} x_{n'k} p_{n'k} g^e_{n'k}}\right)$$
@@ -65,7 +65,7 @@ def eavesdropping_rate(
     Args:
         bandwidth: W, Hz.
         eavesdropper_power: p_e, W (D6).
-        wanted_gain: `[..., device, chunk]`, gain of the chunk listened to, linear.
+        wanted_gain: `[..., device, chunk]`, gain of the chunk that is listened to, linear.
         offload, transmit_power: `[..., device, chunk]`, x and p of all devices.
         interfering_gain: `[..., device, chunk]`, gain of every device as an interferer, linear.
         noise_power: sigma_e squared.
@@ -84,33 +84,33 @@ def secrecy_rate(
     upload_rate: Tensor,
     bandwidth: Tensor | float,
     eavesdropper_power: Tensor | float,
-    greatest_gain: Tensor,
-    least_gain: Tensor,
+    maximum_gain: Tensor,
+    minimum_gain: Tensor,
     offload: Tensor,
     transmit_power: Tensor,
     noise_power: Tensor | float,
     access: str = "full_band",
 ) -> Tensor:
-    r"""Worst-case secrecy rate, Eq. (12): upload rate less the most an eavesdropper can hear.
+    r"""Compute the worst-case secrecy rate, Eq. (12): upload rate minus the eavesdropper's maximum rate.
 
     $$D^s_{nk}(t) = D_{nk}(t) - W \log_2\!\left(1 + \frac{p_e (g^e_{nk})^{max}}
       {\sigma_e^2 + \sum_{n' \ne n} x_{n'k} p_{n'k} (g^e_{n'k})^{min}}\right)$$
 
     Args:
         upload_rate: `[..., device, chunk]`, D, bit/s.
-        greatest_gain, least_gain: `[..., device, chunk]`, the worst cases of `estimated_gain_set`, linear.
+        maximum_gain, minimum_gain: `[..., device, chunk]`, the worst cases of `estimated_gain_set`, linear.
         others: as in `eavesdropping_rate`.
     Returns:
-        `[..., device, chunk]`, bit/s, negative where the eavesdropper hears more than the server.
+        `[..., device, chunk]`, bit/s; negative where the eavesdropper's rate exceeds the upload rate.
     Source: §3.5, Eq. 12.  Deviation: D6, D7, D10.
     """
     return upload_rate - eavesdropping_rate(
-        bandwidth, eavesdropper_power, greatest_gain, offload, transmit_power, least_gain, noise_power, access
+        bandwidth, eavesdropper_power, maximum_gain, offload, transmit_power, minimum_gain, noise_power, access
     )
 
 
 def is_secure(secrecy_rate: Tensor) -> Tensor:
-    r"""Secrecy condition, Eq. (13) and constraint C6, Eq. (31): $D^s_{nk}(t) > 0$.
+    r"""Test the secrecy condition, Eq. (13) and constraint C6, Eq. (31): $D^s_{nk}(t) > 0$.
 
     Args:
         secrecy_rate: `[..., device, chunk]`, bit/s.
@@ -124,17 +124,17 @@ def is_secure(secrecy_rate: Tensor) -> Tensor:
 def executed_offload(requested: Tensor, secure_given: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     r"""Turn insecure requests into local execution until every executed offload is secure, §3.5.
 
-    Taking a sender off the air lowers the interference of the server and of the eavesdropper alike, so a
-    request that was secure among the requests may no longer be among those executed. The rule is therefore
-    applied again to what is left; the set only shrinks, so this ends after at most N rounds, with C6 true.
+    Removing a sender lowers the interference at the server and at the eavesdropper alike. A request that was secure
+    among all requests may therefore be insecure among those that remain. The rule is applied again until nothing
+    changes: the set only shrinks, so this takes at most N rounds, and C6 holds at the end.
 
     Args:
         requested: `[..., device, chunk]`, x as asked for.
-        secure_given: function of an offloading decision that says, as a boolean `[..., device, chunk]`,
-            which chunks satisfy Eq. (13) under it.
+        secure_given: maps an offloading decision to a boolean `[..., device, chunk]`: the chunks that satisfy
+            Eq. (13) under it.
     Returns:
         executed: `[..., device, chunk]`, x after the mask, in {0, 1}.
-        first_pass: boolean, the requests that were secure as requested.
+        first_pass: boolean, the requests that are secure if all requests are executed.
     Source: §3.5, last paragraph.  Deviation: D9.
     """
     first_pass = secure_given(requested) & (requested > 0)

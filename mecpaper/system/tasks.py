@@ -7,7 +7,7 @@ VARIABLES = ("offload", "frame_rate", "resolution", "transmit_power", "cpu_frequ
 
 
 def offload_decision(signal: Tensor) -> Tensor:
-    r"""Binary offloading decision of a chunk, Eq. (1) and constraint C1, Eq. (26).
+    r"""Decide whether a chunk is offloaded, Eq. (1) and constraint C1, Eq. (26).
 
     $$x_{nk} = 1 \text{ if the signal is positive (process at the edge server), else } 0 \text{ (locally)}$$
 
@@ -20,25 +20,25 @@ def offload_decision(signal: Tensor) -> Tensor:
     return (signal > 0).to(signal.dtype)
 
 
-def scale_to_range(signal: Tensor, least: Tensor | float, greatest: Tensor | float) -> Tensor:
-    r"""Map an actor output onto an allowed range: constraints C2-C5, Eq. (27)-(30).
+def scale_to_range(signal: Tensor, minimum: Tensor | float, maximum: Tensor | float) -> Tensor:
+    r"""Map an actor output onto an allowed range, constraints C2-C5, Eq. (27)-(30).
 
     $$v = v_{min} + \tfrac{1}{2}(\mathrm{clip}(u, -1, 1) + 1)(v_{max} - v_{min})$$
 
     Args:
-        signal: `[..., device, chunk]`, u; what lies outside [-1, 1] is clipped.
-        least, greatest: bounds, broadcastable to the signal, in the unit of the result.
+        signal: `[..., device, chunk]`, u; clipped to [-1, 1].
+        minimum, maximum: bounds, broadcastable to the signal, in the unit of the result.
     Returns:
-        `[..., device, chunk]`, a value in [least, greatest].
+        `[..., device, chunk]`, a value in [minimum, maximum].
     Source: §3.6, Eq. 27-30; §5.1 (tanh output).  Deviation: none.
     """
-    span = greatest - least
-    value = least + 0.5 * (signal.clamp(-1.0, 1.0) + 1.0) * span
-    return value.clamp(min=least, max=greatest)  # type: ignore[arg-type]
+    span = maximum - minimum
+    value = minimum + 0.5 * (signal.clamp(-1.0, 1.0) + 1.0) * span
+    return value.clamp(min=minimum, max=maximum)  # type: ignore[arg-type]
 
 
 def chunk_size(bits_per_pixel: Tensor | float, frame_rate: Tensor, resolution: Tensor) -> Tensor:
-    r"""Size of a chunk, Eq. (2).
+    r"""Compute the size of a chunk, Eq. (2).
 
     $$S_{nk}(t) = \alpha f_{nk}(t) r_{nk}^2(t)$$
 
