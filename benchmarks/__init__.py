@@ -1,1 +1,1 @@
-"""Timed comparisons, apart from the test suite: `python -m benchmarks`, from the project's folder (see RESULTS.md)."""
+"""Timed comparisons, separate from the tests: run `python -m benchmarks` in the project's folder (see RESULTS.md)."""

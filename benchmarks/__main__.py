@@ -1,7 +1,7 @@
-"""Measure the parts that are named, or all, and write results.json and RESULTS.md.
+"""Measure all parts, or those named, and write results.json and RESULTS.md.
 
-python -m benchmarks                       all parts; needs a quiet machine
-python -m benchmarks learning game         some parts; the others' results stay as they are
+python -m benchmarks                       all parts; needs an idle machine
+python -m benchmarks learning game         some parts; the results of the others are kept
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ PARTS = {
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; by default all")
     parser.add_argument("--threads", type=int, default=2, help="of torch, on every side (2)")
@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure and write, part by part, so that an interruption costs one part."""
+    """Measure and write part by part, so that an interruption loses at most one part."""
     chosen = arguments()
     names = chosen.parts or list(PARTS)
     unknown = sorted(set(names) - set(PARTS))

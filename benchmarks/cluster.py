@@ -1,10 +1,9 @@
-"""What ten thousand experiments would cost: the arithmetic of a full multiverse over the readings, from measured costs.
+"""Estimated cost of ten thousand experiments, a full multiverse over the readings, from measured costs.
 
-Measured here: the time and bytes of the stored experiments, a full checkpoint, tasks per second through a Dask
-scheduler with two workers on this machine (each task carries an experiment), and how long it takes to see that a
-finished experiment is finished. The rest is arithmetic, for workers of one core like this one's. A checkpoint is
-written at most every 45 s and never takes more than 5 % of the time: where many workers share slow files, they become
-rarer instead of stalling the work.
+Measured: time and bytes of the stored experiments, a full checkpoint, tasks per second through a Dask scheduler with
+two workers on this machine (each task carries an experiment), and the time to recognise a stored experiment. The rest
+is arithmetic for workers with one core of this machine's speed. Checkpoints are written at most every 45 s and take at
+most 5 % of the time: if many workers share slow storage, checkpoints become rarer and the work does not stall.
 """
 
 from __future__ import annotations

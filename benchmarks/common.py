@@ -1,4 +1,4 @@
-"""What the parts share: the machine, figures with their spread, interleaved timing, the project's learners at work."""
+"""Shared by the parts: the machine, figures with their spread, interleaved timing, updates of the learners."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line sets."""
+    """Options of the command line."""
 
     root: Path
     threads: int
@@ -43,7 +43,7 @@ class Options:
 
 
 def machine(threads: int) -> dict[str, Any]:
-    """What the figures were measured on, and how busy it was."""
+    """Describe the machine and its load."""
     names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     return {
         "cpu": names[0] if names else "unknown",

@@ -1,11 +1,10 @@
-"""What a trained actor costs on a device: the size of its file, and the time of one decision.
+"""Cost of a trained actor on a device: the size of its file, and the time of one decision.
 
 The actor of one device of CPO-MADDPG at the default setting, exported by `mecpaper.policies.export`, decides on one
 observation after another in ONNX Runtime: normalisation, network and the decision in physical units. The other side is
-the same actor in torch, as the package calls stored policies, which ends at the action in [-1, 1]. Both take an array
-and give one, on one thread. The time of a decision is the median over the calls of a block, so that a pause of the
-machine does not count. The size is the largest of all devices' files. Measured on the machine named below, not on a
-camera.
+the same actor in torch, as the package calls stored policies, up to the action in [-1, 1]. Both map an array to an
+array, on one thread. The time of a decision is the median over the calls of a block, so that pauses of the machine do
+not count. The size is the maximum over all devices' files. Measured on the machine named below, not on a camera.
 """
 
 from __future__ import annotations

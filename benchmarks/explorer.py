@@ -1,9 +1,8 @@
-"""How long a change in the explorer takes.
+"""Response time of the explorer.
 
-A slider of notebook 40 is moved between two places at the default setting, with a trained policy where there is one:
-from the new value to the new picture and numbers handed to the page. The browser, which shows them, is not part of it.
-Playing the episodes and making the picture, the two large parts, are timed by themselves as well. torch computes with
-one thread, as in the explorer.
+A slider of notebook 40 moves between two values at the default setting, with a trained policy if one is stored. Timed
+is the way from the new value to the new picture and numbers for the page, without the browser. Its two large parts,
+playing the episodes and rendering the picture, are also timed separately. torch uses one thread, as in the explorer.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""SIGKILL at random moments of the whole pipeline, and what the next run makes of it.
+"""Recovery of the whole pipeline from SIGKILL at random moments.
 
-The pipeline runs at scale smoke in a folder of its own and is killed 30 times after a random while: the whole tree of
-processes, or one of them picked at random (dvc, papermill or a notebook's kernel), in the midst of whatever it does.
-After the last kill it runs to its end. All that the pipeline makes must be byte for byte what an undisturbed run makes;
-measured seconds are left out. Needs psutil.
+The pipeline runs at scale smoke in a separate folder and is killed 30 times after a random delay: the whole process
+tree, or one random process of it (dvc, papermill or a notebook's kernel). After the last kill it runs to the end. All
+outputs, except measured seconds, must equal those of an undisturbed run byte for byte. Needs psutil.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ def _run(root: Path, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _kill(process: subprocess.Popen[bytes], chance: random.Random) -> str:
-    """Kill all of a run, or one of its processes and, when that has had its effect, the rest; tells what."""
+    """Kill a run, or first one of its processes and later the rest; return what was killed first."""
     tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     everything = chance.random() < 0.5
     named = "everything"

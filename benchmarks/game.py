@@ -1,12 +1,11 @@
-"""The batched game against the same equations one number at a time.
+"""The batched game against a scalar implementation of the same equations.
 
-One side is `mecpaper.env.game.Game`: whole episodes, `reset` with its random draws, then for every slot `step` and
-`observe`, at the default setting, for several numbers of copies played at once. The goal is for as many as an
-experiment of the scale demo plays at once, all its seeds together. The other side is tests/reference_game.py, plain
-Python with loops over devices and chunks and double-precision floats, on one episode of one copy with its draws and
-actions made beforehand. Both get random actions and compute all quantities of a slot. The reference returns some more
-than the game does (rates of the requests, bounds for the comparison in the tests), and the game computes in single
-precision. A device-slot is one device in one slot.
+One side is `mecpaper.env.game.Game` at the default setting, with several numbers of copies: whole episodes, `reset`
+with its random draws, then `step` and `observe` in every slot. The goal refers to the copies that an experiment of
+scale demo plays at once, over all its seeds. The other side is tests/reference_game.py, plain Python with loops over
+devices and chunks in double precision, on one episode of one copy with draws and actions prepared. Both get random
+actions and compute all quantities of a slot. The reference also returns rates of the requests and bounds for the tests;
+the game computes in single precision. A device-slot is one device in one slot.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How the cost of an update grows with the agents and with the runs batched together.
+"""Growth of the cost of an update with the number of agents and with the number of batched runs.
 
-An update of cpo_maddpg on a ready mini-batch at the default setting: against the number of devices N with one run,
-and against the number of runs with N as in params.yaml. The exponent p is that of the least-squares line through (log
-number, log median time); 1 is proportional, below 1 is cheaper in company. The bytes are those of the replay buffer
-that one run has at the settings of params.yaml, for joint transitions of N devices; they are not allocated here.
+Timed is an update of cpo_maddpg on a prepared mini-batch at the default setting, over the number of devices N with one
+run, and over the number of runs with N as in params.yaml. The exponent p is the slope of a least-squares line through
+(log number, log median time): 1 is proportional, below 1 means that batching pays. The bytes are those of one run's
+replay buffer with the settings of params.yaml, for joint transitions of N devices; it is not allocated here.
 """
 
 from __future__ import annotations

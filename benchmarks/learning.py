@@ -1,14 +1,13 @@
-"""How much of the machine's matrix arithmetic a learner's update uses.
+"""Share of the machine's matrix throughput that a learner's update reaches.
 
 One side is an update of each learner of params.yaml (critic, actors, targets, optimisers, all agents at once) on a
-ready mini-batch of 64 random joint transitions at the default setting; of MAPPO it is a whole round of episodes, with
-all its mini-batches. The other side is nothing but the matrix products that this update makes, recorded while it ran:
-the same shapes in the same order, on contiguous operands that lie ready, into outputs that lie ready. Both do the
-same number of floating-point operations in products (2 b m k n each, as counted by torch's own FlopCounterMode), so
-the share is the quotient of the times. What it leaves below 1 is everything else in an update: activations, Adam,
-target updates, norms, autograd. The reference's operands may stay in the cache from one product to the next where the
-learner's cannot, which makes the share smaller, not greater. A product that a cleverer update would do without counts
-on both sides, so the share says how well the arithmetic is done, not how little of it.
+prepared mini-batch of 64 random joint transitions at the default setting; for MAPPO it is a whole round of episodes
+with all its mini-batches. The other side is only the matrix products of this update, recorded while it ran: the same
+shapes in the same order, on contiguous, preallocated operands and outputs. Both do the same number of floating-point
+operations in products (2 b m k n each, as counted by torch's FlopCounterMode), so the share is the quotient of the
+times. The rest of an update (activations, Adam, target updates, norms, autograd) keeps it below 1. The reference's
+operands may stay in the cache between products where the learner's cannot, which makes the share smaller. Avoidable
+products count on both sides: the share measures how fast the arithmetic is done, not how little of it is needed.
 """
 
 from __future__ import annotations

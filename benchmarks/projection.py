@@ -1,4 +1,4 @@
-"""What the whole paper would take on this machine, and on a GPU by arithmetic; nothing is trained.
+"""Projected time of the whole paper on this machine, and by arithmetic on a GPU; nothing is trained.
 
 For every experiment of params.yaml that learns, at the scale `paper` (2000 episodes, one update per slot after the
 warm-up, all seeds of an experiment in one batched program):

@@ -10,21 +10,21 @@ which both make after the same episodes. A point counts when it is measured, so 
 - AgileRL plays copies of the PettingZoo environment and has its own networks, replay and `learn`
   (benchmarks/rivals/agilerl_reward.py says what it shares with ours): as many episodes at once, the same start of the
   actors, the same exploration, rates, discount, batch, buffer. It makes an update as often per slot as ours does;
-  other rates can be asked for with `--slots-per-learn`, since a slow game may be better used by more updates.
+  `--slots-per-learn` sets other rates, since more updates may make better use of a slow game.
 - The environment is part of AgileRL's time, as PettingZoo's interface is one copy and a dictionary per agent; ours
   plays the batched game.
 - AgileRL stops when it reaches the highest level that ours reached, or when its budget is used up: a multiple of our
   time to that level, and at most so many minutes. After the scale's episodes it goes on with the last noise. A level it
   did not reach in the time it had counts as more than that time (">").
 - Rewards rise and fall during training, so the first time above a level can be a lucky one, on either side. A level
-  that a policy reaches before it has learned says nothing: both start from the same first policy, whose reward is
-  given below, and the levels lie above it.
+  that a policy reaches before it has learned has no meaning: both start from the same first policy, whose reward is
+  listed below, and the levels lie above it.
 
-A rival that never rises above its first policy gives a bound, and the bound is about more than speed. Looked at on one
-seed, AgileRL's reward falls soon after learning starts, later with a smaller learning rate, and stays there; nothing
-holds its outputs from saturation (D34), which may be why. On that seed ours with a separate critic per agent on the
-joint input (`critic: separate`, D19) did not rise above its first policy either within 1200 episodes. How much of the
-quotient is speed says the part "rivals".
+A rival that never rises above its first policy yields only a bound, which reflects more than speed. On one seed,
+AgileRL's reward fell soon after learning started, later with a smaller learning rate, and did not recover; a possible
+reason is that nothing keeps its outputs from saturating (D34). On that seed, ours with a separate critic per agent on
+the joint input (`critic: separate`, D19) did not rise above its first policy within 1200 episodes either. The part
+"rivals" compares speed alone.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Whether a long training keeps its memory: 100,000 slots at N = 50 after the replay buffer is full.
+"""Memory of a long training: 100,000 slots at N = 50 after the replay buffer is full.
 
 One run of cpo_maddpg, one episode at once, with the networks and the buffer of params.yaml and an update every 100
 slots, so that most of the time is play. A checkpoint is written every 5,000 slots. Resident memory and open files are
 sampled every 1,000 slots, from the first checkpoint of a full buffer to the end. The growth is the median of the last
-tenth of the samples less that of the first; with more than 16 MiB, or one more open file, the soak fails.
+tenth of the samples minus that of the first; more than 16 MiB, or one more open file, is a failure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SAMPLE, SAVE, LEARN = 1_000, 5_000, 100
 
 
 class GrowthError(RuntimeError):
-    """A training that takes ever more memory or files, told in one line."""
+    """Memory or open files of a training keep growing."""
 
 
 def resident() -> float:

@@ -9,8 +9,8 @@ of 256-128-64 with ReLU, Adam, single precision, the same threads. All are measu
   actions enter the critics at once, where the per-agent loops keep the others' stored actions.
 - This project, `pooled` (the default of params.yaml) and `joint`: one critic for all agents. `pooled` sees an agent's
   own features and the mean of all agents' first-layer features, so it is centralised but does about a quarter
-  of the arithmetic of separate critics; `joint` is one network on the joint input with an output per agent, and does
-  the least.
+  of the arithmetic of separate critics; `joint` is one network on the joint input with an output per agent, with the
+  smallest amount of arithmetic.
 - `cpo_maddpg` does more than the rivals: two value heads, two policy gradients, priorities, the multiplier.
 - Ours also clips gradients, keeps diagnostics and penalises saturated outputs, which AgileRL does not.
 - Textbook: a plain loop over agents (benchmarks/textbook.py), separate actors and joint-input critics.
@@ -23,12 +23,12 @@ of 256-128-64 with ReLU, Adam, single precision, the same threads. All are measu
   of all agents.
 - Of MATD3 an update is half of two calls of `learn`, since the actors learn at every second.
 
-What stands between us and the goals that are not reached with the pooled critic is arithmetic. The part "learning" says
-how many operations an update makes and how fast this machine does them: at its full rate, with nothing else to do, an
-update would still take more than half the time it takes now. What would reach them is less arithmetic: a smaller batch
-(the default of params.yaml is half of the one here), the joint critic, or lower precision where the hardware has it.
-With separate critics it is memory as well: their weights, gradients, moments and targets are five times 14 MB, which
-every update reads and writes several times, and the quotients move with how busy the machine's memory is.
+Arithmetic limits the quotients with the pooled critic. The part "learning" has the number of operations of an update
+and the machine's rate: at the full rate, with nothing else to do, an update would still take more than half of its
+present time. Less arithmetic would help: a smaller batch (the default of params.yaml is half of the one here), the
+joint critic, or lower precision on hardware that supports it. Separate critics are also limited by memory: their
+weights, gradients, moments and targets are five times 14 MB, which every update reads and writes several times, so the
+quotients depend on the load of the machine's memory.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Plain torch, one module per network. For every agent in turn: the critic's step towards r + gamma Q'(s', a') with all
 target actors' actions, then the actor's step up its own critic with its own action put in place of the stored one;
 soft target updates at the end. Actors see their own observation, critics the joint observation and action (Lowe et
-al. 2017, Algorithm 1). What a careful writer of such a loop does is done: the next actions and the joint tensors are
-computed once per update, not once per agent.
+al. 2017, Algorithm 1). The loop is written with care: next actions and joint tensors are computed once per update, not
+once per agent.
 """
 
 from __future__ import annotations

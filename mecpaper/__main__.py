@@ -1,4 +1,4 @@
-"""The command line: `python -m mecpaper`, or `mecpaper` once installed. Imports anything, is imported by nothing."""
+"""The command line: `python -m mecpaper`. It may import every room; no room imports it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pkgutil import resolve_name
 from mecpaper.config import ConfigError, find_root, load, named
 
 COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int], Callable[[argparse.ArgumentParser], None]]] = {}
-"""Name -> help, what it does (returns the exit status), and what adds its arguments."""
+"""Name -> help text, function that returns the exit status, and function that adds the arguments."""
 
 Add = Callable[[argparse.ArgumentParser], None]
 Act = Callable[[argparse.Namespace], int]
@@ -34,7 +34,7 @@ def _as_json(parser: argparse.ArgumentParser) -> None:
 
 @command("status", _as_json)
 def status(options: argparse.Namespace) -> int:
-    """List every experiment: stored, missing, of another configuration or version, damaged, left over."""
+    """List every experiment as stored, missing, of another configuration or version, damaged, or left over."""
     from mecpaper.store import results
 
     root = find_root()
@@ -52,26 +52,26 @@ def status(options: argparse.Namespace) -> int:
 
 
 def _sample(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sample", type=int, default=6, help="experiments to compute anew, the algorithms in turn")
-    parser.add_argument("--updates", type=int, default=1, help="up to the first point of the curve after so many")
+    parser.add_argument("--sample", type=int, default=6, help="experiments to recompute, algorithms alternating")
+    parser.add_argument("--updates", type=int, default=1, help="updates to recompute, up to a point of the curve")
 
 
 @command("restamp", _sample)
 def restamp(options: argparse.Namespace) -> int:
-    """Give stored results of an earlier version the present one, if the beginning of a sample comes out the same."""
+    """Mark results of an earlier version as current, if a recomputed sample agrees with them."""
     from mecpaper.training.restamp import restamp
 
     root = find_root()
     found = restamp(named(load(root / "params.yaml")), root, options.sample, options.updates)
     for line in found.differences:
         print(line, file=sys.stderr)
-    print(f"computed anew: {', '.join(found.sample) or 'none'}; stamped: {len(found.stamped)}")
+    print(f"recomputed: {', '.join(found.sample) or 'none'}; stamped: {len(found.stamped)}")
     return 1 if found.differences else 0
 
 
 @command("train")
 def train(options: argparse.Namespace) -> int:
-    """Train every experiment of params.yaml that is not stored, here or on a cluster (DASK_SCHEDULER_ADDRESS)."""
+    """Train the experiments of params.yaml that are not stored, here or on a cluster (DASK_SCHEDULER_ADDRESS)."""
     from tqdm import tqdm
 
     from mecpaper.training import cluster
@@ -90,12 +90,12 @@ def train(options: argparse.Namespace) -> int:
 
 
 def _notebooks(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("notebooks", nargs="*", type=Path, help="files; without any, only params.yaml is checked")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="files; without any, only check params.yaml")
 
 
 @command("notebook", _notebooks)
 def notebook(options: argparse.Namespace) -> int:
-    """Execute notebooks in place and leave them normalised."""
+    """Execute notebooks in place and normalise them."""
     from mecpaper.pipeline import notebook
 
     load(find_root(options.notebooks[0].parent if options.notebooks else None) / "params.yaml")
@@ -103,13 +103,13 @@ def notebook(options: argparse.Namespace) -> int:
 
 
 STEPS = {
-    "search": ("Search learning numbers for every learner: data/runs/tuning.csv.", "training.tuning:search"),
+    "search": ("Search hyperparameters for every learner: data/runs/tuning.csv.", "training.tuning:search"),
     "collect": ("Gather the final measures of all experiments: data/runs/summary.csv.", "store.results:collect"),
     "decide": ("Decide the claims, also under other readings: tables in data/runs.", "claims.robustness:write_tables"),
     "summary": ("Write the results as one page: figures/summary.md.", "report.page:write_summary"),
-    "readme": ("Renew the results that README.md shows.", "report.page:refresh_readme"),
+    "readme": ("Update the results in README.md.", "report.page:refresh_readme"),
 }
-"""Name -> help, and a function of the package that takes the project's folder."""
+"""Name -> help text, and a function of the package that takes the project's folder."""
 
 
 def _step(text: str, function: str) -> Act:
@@ -126,13 +126,13 @@ for _name, (_text, _function) in STEPS.items():
 
 
 def _rebuild(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scale", help="a scale of params.yaml")
-    parser.add_argument("folder", type=Path, help="where to work")
+    parser.add_argument("scale", help="name of a scale in params.yaml")
+    parser.add_argument("folder", type=Path, help="folder to work in")
 
 
 @command("rebuild", _rebuild)
 def rebuild(options: argparse.Namespace) -> int:
-    """Run the whole pipeline from nothing at a scale, in a folder of its own."""
+    """Run the whole pipeline from scratch at a scale, in a separate folder."""
     from mecpaper.pipeline.rebuild import rebuild_and_tell
 
     return rebuild_and_tell(options.scale, options.folder)
@@ -141,13 +141,13 @@ def rebuild(options: argparse.Namespace) -> int:
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("algorithm", help="such as cpo_maddpg")
     parser.add_argument("scenario", help="such as default")
-    parser.add_argument("--device", type=int, help="only this one, counted from 0; by default all")
-    parser.add_argument("--out", type=Path, help="folder; by default build/onnx of the project")
+    parser.add_argument("--device", type=int, help="index of the only device to export, from 0; by default all")
+    parser.add_argument("--out", type=Path, help="target folder; by default build/onnx of the project")
 
 
 @command("export", _export)
 def export(options: argparse.Namespace) -> int:
-    """Write a stored policy's actors as ONNX files, one for each device."""
+    """Export a stored policy's actors as ONNX files, one per device."""
     from mecpaper.policies.export import export_actors
 
     root = find_root()
@@ -158,7 +158,7 @@ def export(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; an expected failure is one line on standard error."""
+    """Run a command; report expected failures in one line on standard error."""
     parser = argparse.ArgumentParser(prog="mecpaper", description="An executable edition of CPO-MADDPG.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, (text, act, add) in COMMANDS.items():

@@ -1,11 +1,11 @@
-"""The game of Sections 3 and 4.1 once more, one number at a time: the yardstick of the batched one.
+"""A scalar implementation of the game of Sections 3 and 4.1, the reference for the batched one.
 
 Written from the paper's text with loops over devices and chunks and Python's own double-precision floats. It
-knows nothing of the package. Where the text is open it takes the readings by which the deviations are known:
+does not use the package. Where the text is ambiguous it takes the readings of these deviations:
 
     D1, D3-D7, D9-D14, D16, D17, D30, D32, D36, D37, and D2 for the battery.
 
-What it needs is plain: `constants` is a dictionary of numbers (a device constant may be a list with one number
+Inputs: `constants` is a dictionary of numbers (a device constant may be a list with one number
 per device) with the chosen readings under "readings"; `draws` are an episode's numbers from [0, 1).
 """
 
@@ -63,7 +63,7 @@ def gains(constants, draws, t, n, k):
 
 
 def linear(decibel):
-    """Ratio of powers that so many decibels mean."""
+    """Convert decibels to a ratio of powers."""
     return 10.0 ** (decibel / 10.0)
 
 

@@ -1,4 +1,4 @@
-"""A real scheduler and real workers on loopback: the same files as in one process, whatever dies on the way."""
+"""A real scheduler and real workers on loopback: the same files as in one process, even if workers die."""
 
 import os
 import re
@@ -176,7 +176,7 @@ def _no_token(root):
     yield root / "none"
 
 
-def test_what_fails_on_a_worker_is_told_and_the_rest_is_kept(config, tmp_path, monkeypatch):
+def test_a_failure_on_a_worker_is_reported_and_the_rest_is_kept(config, tmp_path, monkeypatch):
     first, busy, last = (
         resolve(config, algorithm, SCENARIOS[i]) for algorithm, i in (("cpo_maddpg", 0), ("mappo", 0), ("mappo", 1))
     )

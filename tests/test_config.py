@@ -1,4 +1,4 @@
-"""params.yaml: what is wrong is refused in one line that names the key, the value and what is allowed."""
+"""params.yaml: an invalid value is refused in one line with the key, the value and what is allowed."""
 
 import copy
 import re

@@ -154,7 +154,7 @@ def test_what_is_no_policy_is_refused_or_left_out(small, settings, tensors, tmp_
     with pytest.raises(config.ConfigError, match="policy 'x': tensors that do not fit"):
         StoredPolicy.from_tensors("x", "maddpg", tensors | {"observation.half": torch.ones(20, 3)})
     stored = StoredPolicy.from_tensors("x", "maddpg", tensors)
-    with pytest.raises(config.ConfigError, match="takes 10 numbers and gives 15, the game has 9 and 10"):
+    with pytest.raises(config.ConfigError, match="maps 10 numbers to 15, the game needs 9 and 10"):
         stored.policy(Game([small.game]))
     for name, content in {"maddpg": save(tensors), "mappo": b"damaged"}.items():
         place = results.folder_of(tmp_path, config.resolve(settings, name, "default"))
@@ -249,7 +249,7 @@ def test_the_planner_is_searched_once_in_the_background(small, bare):
 
 
 def test_alone_only_the_error_of_the_gain_decides(settings):
-    """Nobody else sends: secure for sure above p_e 10^(2 rho / 10), never below p_e (Eq. 12 without interference)."""
+    """No other device sends: always secure above p_e 10^(2 rho / 10), never below p_e (Eq. 12 without interference)."""
     game = settings.game.changed(eavesdropper_power=0.5)
     nothing, gain = torch.zeros(4, 2, 20, 3), torch.linspace(3.5, 16.0, 21)
     power, secure = playing.secure_plane(game, gain, nothing, nothing, nothing, 1)
@@ -449,7 +449,7 @@ def test_impossible_input_is_answered_beside_its_control_or_cannot_be_entered(ap
     assert (app.state.devices, app.state.battery_capacity) == (1, 1.0)
 
 
-def test_a_problem_that_is_no_controls_own_is_told_as_well(app, monkeypatch):
+def test_a_problem_without_a_control_of_its_own_is_shown_as_well(app, monkeypatch):
     def fail(*arguments):
         raise config.ConfigError("game.chunks = 0: at least 1")
 

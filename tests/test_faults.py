@@ -1,4 +1,4 @@
-"""What the world can do to a run besides killing it: full disks, read-only folders, two at once, clocks that jump."""
+"""Failures other than kills: full disks, read-only folders, two runs at once, jumping clocks."""
 
 import errno
 import os
@@ -142,7 +142,7 @@ def test_a_clock_that_goes_back_changes_nothing(experiment, tmp_path, monkeypatc
     assert _curves(tmp_path / "steady") == _curves(tmp_path / "jumping")
 
 
-def test_a_failure_in_a_notebook_is_told_in_one_line(root, tmp_path, capsys):
+def test_a_failure_in_a_notebook_is_reported_in_one_line(root, tmp_path, capsys):
     import nbformat
 
     book = nbformat.v4.new_notebook()

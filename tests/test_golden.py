@@ -1,4 +1,4 @@
-"""Golden numbers hold, or RESULTS_VERSION says that results of before no longer count."""
+"""Golden numbers hold, or a higher RESULTS_VERSION invalidates earlier results."""
 
 import typing
 

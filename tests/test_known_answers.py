@@ -208,9 +208,9 @@ SENDER = {
     "gain_db": [8.5, 9.5], "eavesdropper_power": 0.25, "battery_capacity": 8.0, "harvest_fraction": 1.0,
     "cost_limit_fraction": 1.0,
 }  # fmt: skip
-"""What is left to decide is who sends, and the frequency of who does not. Alone on the channel either device gains by
-sending. The first one, whose processor is the thirstier, gains even beside the other; the second then loses. So it is
-the first one's to send, for the sum of the rewards and for each device's own."""
+"""What is left to decide is which device sends, and the frequency of the one that does not. Alone on the channel either
+device gains by sending. The first one, whose processor needs more energy, gains even beside the other; the second then
+loses. So the first one should send, for the sum of the rewards and for each device's own."""
 
 SIGNALS = [-1.0 + 0.2 * i for i in range(11)]
 JOINT = list(itertools.product([-1.0, 1.0], [-1.0, 1.0], SIGNALS, SIGNALS))

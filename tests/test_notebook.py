@@ -65,7 +65,7 @@ def test_wrong_params_are_refused_before_a_kernel_starts(root, tmp_path):
         assert done.stderr == "game.gain_db = [10.0, 8.0]: the first must not exceed the second\n"
 
 
-def test_a_failing_notebook_is_left_as_it_was_and_told_in_one_line(root, tmp_path):
+def test_a_failing_notebook_is_left_unchanged_and_reported_in_one_line(root, tmp_path):
     _project(root, tmp_path)
     path = tmp_path / "a.ipynb"
     _write(path, "x = 1", "raise ValueError('seeds = [1, 1]: each seed once')")

@@ -1,4 +1,4 @@
-"""What an installation brings and needs, and that all that says so says the same."""
+"""What an installation contains and needs, and that all files that list it agree."""
 
 import importlib.metadata
 import re
@@ -122,7 +122,7 @@ def test_away_from_the_project_one_line_says_how_to_name_it(tmp_path, monkeypatc
     assert "\n" not in str(refused.value)
 
 
-# -- one environment, said in several places ---------------------------------------------------------------
+# -- one environment, listed in several places -------------------------------------------------------------
 
 
 def test_the_lock_has_a_version_in_range_of_every_dependency():

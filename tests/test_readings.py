@@ -1,4 +1,4 @@
-"""The other readings: what is measured of each, in words that come from the tables."""
+"""The other readings: the measured effect of each, described from the tables."""
 
 import pandas as pd
 

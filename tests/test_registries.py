@@ -103,7 +103,7 @@ def resolve_place(path: str) -> None:
 
 
 def missing(paths: list[str], check) -> list[str]:
-    """What `check` says of those it refuses."""
+    """Messages of `check` for the paths it refuses."""
     complaints = []
     for path in paths:
         try:
@@ -245,7 +245,7 @@ def test_notebooks_of_equations_exist():
     assert not bad, bad
 
 
-def test_a_notebook_cites_the_equations_that_it_is_said_to_teach():
+def test_a_notebook_cites_the_equations_that_it_teaches():
     bad = []
     for name in sorted({row["notebook"] for row in rows("equations")}):
         cells = json.loads((ROOT / "notebooks" / name).read_text(encoding="utf-8"))["cells"]

@@ -59,7 +59,7 @@ def _store(root, experiment, version=RESULTS_VERSION):
 
 
 def _of_every_state(config, root):
-    """Store results so that every state occurs; return what `status` has to say of them."""
+    """Store results so that every state occurs; return the rows that `status` must list."""
     found = {experiment.name: experiment for experiment in named(config)}
     _store(root, found["maddpg/default"])
     # What a training that was cut off leaves: a curve, and nothing that completes the folder.
@@ -90,7 +90,7 @@ def _of_every_state(config, root):
             f"game.readings.access = orthogonal, now {config.game.readings.access}; "
             f"learning.noise = [0.7, 0.1], now {noise}; learning.polyak = 0.5, now {config.learning.polyak}",
         ),
-        ("random/default", "other version", f"{RESULTS_VERSION + 1}, now {RESULTS_VERSION}: try restamp"),
+        ("random/default", "other version", f"{RESULTS_VERSION + 1}, now {RESULTS_VERSION}: run restamp"),
         (
             "random/users_30",
             "damaged",
@@ -98,7 +98,7 @@ def _of_every_state(config, root):
             "or delete the folder users_30 to train this experiment again",
         ),
         ("random/short", "other configuration", f"evaluation.seed = 7, now {config.evaluation.seed}"),
-        ("mappo/default", "left over", "params.yaml does not name it"),
+        ("mappo/default", "left over", "not named in params.yaml"),
     ]
 
 
@@ -324,14 +324,14 @@ def test_the_command_says_what_was_stamped_or_what_differs(earlier, monkeypatch,
     assert main(["restamp", "--sample", "2"]) == 1
     told = capsys.readouterr()
     assert told.err == f"random/default, seed 1, episode 0: reward = {value + 1.0:g} stored, {value:g} now\n"
-    assert told.out == "computed anew: maddpg/default, random/default; stamped: 0\n"
+    assert told.out == "recomputed: maddpg/default, random/default; stamped: 0\n"
     _alter(root, found["random/default"], "reward", 1, 0, lambda number: number - 1.0)
     assert main(["restamp"]) == 0
     told = capsys.readouterr()
     assert told.err == ""
-    assert told.out == "computed anew: maddpg/default, random/default, maddpg/short, random/short; stamped: 4\n"
+    assert told.out == "recomputed: maddpg/default, random/default, maddpg/short, random/short; stamped: 4\n"
     assert main(["restamp"]) == 0
-    assert capsys.readouterr().out == "computed anew: none; stamped: 0\n"
+    assert capsys.readouterr().out == "recomputed: none; stamped: 0\n"
 
 
 # -- keys --------------------------------------------------------------------------------------------------

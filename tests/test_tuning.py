@@ -1,4 +1,4 @@
-"""The search that every learner gets alike: the rule that picks the winner, and rows that are kept."""
+"""The search, which is the same for every learner: the rule for the winner, and rows that are kept."""
 
 import json
 

@@ -1,6 +1,6 @@
-"""Other libraries, each in a virtual environment of its own under build/rivals, spoken to line by line.
+"""Run other libraries, each in its own virtual environment under build/rivals, and exchange lines of JSON with them.
 
-Nothing but the standard library is imported here: both the driver and the scripts in the rivals' environments use it.
+Only the standard library is imported: the driver and the scripts in the rivals' environments both use this module.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class RandomEnv(EnvBase):
 
 
 class RandomTask(TaskClass):
-    """What BenchMARL wants to know of an environment."""
+    """The environment's description for BenchMARL."""
 
     def get_env_fun(self, num_envs: int, continuous_actions: bool, seed: int | None, device: object) -> Callable:
         return partial(RandomEnv, num_envs, **self.config)
@@ -102,7 +102,7 @@ class RandomTask(TaskClass):
 
 
 class Ready:
-    """Stands where the replay buffer was: always the same batch."""
+    """Replaces the replay buffer and always returns the same batch."""
 
     def __init__(self, batch: TensorDictBase) -> None:
         self.batch = batch

@@ -1,4 +1,4 @@
-"""Claims of data/paper/claims.csv: the runs they ask for, the rule of each, the verdict, robustness over readings."""
+"""Decide the claims of data/paper/claims.csv from stored runs: rules, verdicts, robustness over readings."""
 
 from mecpaper.claims.rules import CLAIMS
 from mecpaper.claims.runs import ATTACKERS, BATTERIES, CRITICS, FIXED, HARVESTS, LINEAR, USERS, Runs

@@ -1,6 +1,6 @@
-"""Decide the headline claims again under the other readings of data/paper/deviations.csv, and measure each reading.
+"""Decide the headline claims under other readings of data/paper/deviations.csv, and measure each reading's effect.
 
-`python -m mecpaper.claims.robustness` writes robustness.csv, reading_effects.csv and measured_effects.csv in data/runs.
+`python -m mecpaper decide` writes the tables to data/runs.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from mecpaper.report.labels import MEASURES
 from mecpaper.store.files import write_table
 
 HEADLINE = (1, 6, 9, 12, 22, 24)
-"""The claims that are decided again."""
+"""Claims that are decided under every reading."""
 
 READINGS = ("D4", "D5", "D7", "D11", "D17", "D19", "D20", "D21", "D25", "D28")
-"""Entries of data/paper/deviations.csv under whose other reading the headline claims are decided."""
+"""Entries of data/paper/deviations.csv whose other reading has runs for the headline claims."""
 
 OURS_ALONE = ("D21", "D25", "D28")
-"""Those that change nothing for the baselines but LMADDPG's cost under D21; the others need no runs of their own."""
+"""Readings that concern only CPO-MADDPG (D21 also LMADDPG's cost); the other baselines need no runs under them."""
 
 FULL = {"D25": "gradient_lagrangian", "D40": "conservative_start"}
-"""Readings that also have a scenario at the full share, compared with `default`."""
+"""Readings with a scenario at the full share of the scale, which is compared with `default`."""
 
 
 def robustness(root: Path, min_seeds: int) -> pd.DataFrame:
     """Decide the headline claims under each reading, at the reduced share of the scale.
 
     A claim's runs under a reading are those of the scenario `reading_<id>`, alone or joined with the claim's own
-    scenario; for `OURS_ALONE` the baselines are represented by their runs under `baseline`.
+    scenario. For `OURS_ALONE`, baselines without such runs are represented by those under `baseline`.
 
     Args:
         root: the project's folder.
-        min_seeds: seeds that are needed.
+        min_seeds: minimum number of seeds.
     Returns:
-        columns reading, claim, verdict, effect, lower, upper, reason; reading "default" is the same scale without any.
+        Columns reading, claim, verdict, effect, lower, upper, reason; reading "default" is `baseline`.
     """
     runs = Runs.load(root)
     own = {name: "none" for name in (*USERS.values(), *ATTACKERS.values())}
@@ -55,14 +55,13 @@ def robustness(root: Path, min_seeds: int) -> pd.DataFrame:
 
 
 def reading_effects(root: Path) -> pd.DataFrame:
-    """Measure what each reading changes in the final measures, against the default reading at the same scale.
+    """Measure the effect of each reading on the final measures, against the default reading at the same scale.
 
     Args:
         root: the project's folder.
     Returns:
-        columns reading, share, algorithm, measure, default, effect, lower, upper, seeds: mean under the default
-        reading, mean difference by seed and Student's interval; rows for each algorithm that was trained under the
-        reading.
+        Columns reading, share, algorithm, measure, default (mean under the default reading), effect (mean difference by
+        seed), lower, upper (Student's interval), seeds; rows for every algorithm trained under the reading.
     """
     runs = Runs.load(root)
     pairs = [(reading, "reduced", "baseline", f"reading_{reading}") for reading in READINGS]
@@ -81,13 +80,13 @@ def reading_effects(root: Path) -> pd.DataFrame:
 
 
 def measured_effects(effects: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Put into words what was measured of each reading.
+    """Describe the measured effect of each reading in a sentence.
 
     Args:
         effects: as `reading_effects` returns it.
         verdicts: as `robustness` returns it.
     Returns:
-        columns id and effect, a row per reading that has runs.
+        Columns id and effect; a row per reading with runs.
     """
     texts: dict[str, list[str]] = {}
     ours = effects[(effects["algorithm"] == OURS) & (effects["seeds"] > 0)]
@@ -111,12 +110,12 @@ def measured_effects(effects: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFr
 
 
 def write_tables(root: Path) -> None:
-    """Write the verdicts, and the three tables on readings, into data/runs."""
+    """Write the verdicts and the three tables on readings to data/runs."""
     share = config.load(root / "params.yaml").run.reduced
     folder = root / "data" / "runs"
     write_table(folder / "verdicts.csv", table(root))
     write_table(folder / "reading_effects.csv", reading_effects(root))
     write_table(folder / "robustness.csv", robustness(root, min(len(share.seeds), MIN_SEEDS)))
-    # Read again: the words have the digits of the files.
+    # Read back, so that the sentences have the same digits as the files.
     tables = (pd.read_csv(folder / f"{name}.csv") for name in ("reading_effects", "robustness"))
     write_table(folder / "measured_effects.csv", measured_effects(*tables))

@@ -1,6 +1,6 @@
-"""List the comparisons of each claim of data/paper/claims.csv: `claim_22` decides claim 22.
+"""Rules of the claims in data/paper/claims.csv: `claim_22` lists the comparisons that decide claim 22.
 
-Many claims say the same of other measures and settings; they are made by `best`, `along` and `gain`. Where the text
+Claims of the same form, about different measures and settings, are made by `best`, `along` and `gain`. If the text
 allows several meanings (two definitions of ECPR, an unnamed baseline), each meaning is a group of parts.
 """
 
@@ -43,7 +43,7 @@ def _meaning(measure: str, measures: Collection[str]) -> str:
 
 
 def best(*measures: str, lowest: bool = False, scenarios: Collection[str] = ("default",)) -> Rule:
-    """Make the rule that CPO-MADDPG's final measure is above (or below) that of each baseline in each scenario."""
+    """Make the rule that CPO-MADDPG's final measure is above (or below) every baseline's in every scenario."""
 
     def rule(runs: Runs) -> Iterator[Part]:
         for measure in measures:
@@ -76,7 +76,7 @@ def along(settings: Mapping[Any, str], *measures: str, falling: bool) -> Rule:
 
 
 def gain(*measures: str, minimum: float, less: bool, others: Collection[str] = BASELINES) -> Rule:
-    """Make the rule of a relative gain over a baseline that the paper does not name: each baseline is one meaning."""
+    """Make the rule of a relative gain over a baseline that the paper does not name; each baseline is one meaning."""
 
     def rule(runs: Runs) -> Iterator[Part]:
         for measure in measures:
@@ -104,7 +104,7 @@ claim_1 = best("reward")
 
 
 def claim_2(runs: Runs) -> Iterator[Part]:
-    # Random learns nothing, so its convergence says nothing.
+    # Random does not learn, so it has no convergence.
     for name in LEARNERS:
         yield greater(f"converges before {name}", runs.convergence(name), runs.convergence())
 
@@ -116,12 +116,12 @@ def claim_3(runs: Runs) -> Iterator[Part]:
 
 def claim_4(runs: Runs) -> Iterator[Part]:
     for name in ("maddpg", "mappo"):
-        yield greater(f"early deviation below {name}", runs.std("early", name), runs.std("early"))
+        yield greater(f"early std below {name}", runs.std("early", name), runs.std("early"))
 
 
 def claim_5(runs: Runs) -> Iterator[Part]:
     yield greater("reward of random below 0", 0.0, runs.final("reward", "random"))
-    yield greater("deviates more than ours", runs.std("late", "random"), runs.std("late"))
+    yield greater("late std above ours", runs.std("late", "random"), runs.std("late"))
 
 
 def claim_6(runs: Runs) -> Iterator[Part]:
@@ -218,7 +218,7 @@ def claim_26(runs: Runs) -> Iterator[Part]:
     fixed, dynamic = runs.convergence(scenario=FIXED), runs.convergence(scenario="battery_10")
     yield greater("the dynamic multiplier converges first", fixed, dynamic)
     fixed, dynamic = runs.std("late", scenario=FIXED), runs.std("late", scenario="battery_10")
-    yield greater("its late deviation is smaller", fixed, dynamic)
+    yield greater("its late std is smaller", fixed, dynamic)
 
 
 def claim_27(runs: Runs) -> Iterator[Part]:
@@ -233,7 +233,7 @@ def claim_28(runs: Runs) -> Iterator[Part]:
     late = statistics.part_of(curve, "late")
     yield greater("rises above 0.05", curve.max(axis=1), 0.05)
     yield greater("ends at least 0.05 below its peak", curve.max(axis=1) - late.mean(axis=1), 0.05)
-    yield greater("late deviation below 0.05", 0.05, late.std(axis=1))
+    yield greater("late std below 0.05", 0.05, late.std(axis=1))
 
 
 def claim_29(runs: Runs) -> Iterator[Part]:
@@ -267,7 +267,7 @@ def claim_33(runs: Runs) -> Iterator[Part]:
 
 
 def claim_34(runs: Runs) -> Iterator[Part]:
-    # The times of the stored trainings are those of a machine with other work; these were measured in turn.
+    # Stored trainings shared the machine with other work; the benchmark measures the algorithms in turn.
     if not {OURS, "maddpg"} <= set(runs.update_times):
         raise MissingRuns("no times of updates: run `make bench`")
     ours, theirs = (np.array(runs.update_times[name]) for name in (OURS, "maddpg"))

@@ -1,4 +1,4 @@
-"""Ask for stored runs by algorithm and scenario, and compare them seed by seed."""
+"""Select stored runs by algorithm and scenario, and compare them seed by seed."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ LINEAR = "critic_linear_heads"
 
 
 class MissingRuns(LookupError):
-    """A claim asks for runs that are not there."""
+    """A claim needs runs that are not stored."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Hold one comparison of a claim.
+    """One comparison of a claim.
 
     Args:
-        label: what is compared, in words.
+        label: description of the comparison.
         values: `[seed]`, positive where the claim holds.
-        group: which meaning of the claim it belongs to, where the text allows several.
+        group: the meaning of the claim that it belongs to, if the text allows several.
     """
 
     label: str
@@ -59,13 +59,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Runs:
-    """Hold the stored runs, or a view of them under another reading.
+    """The stored runs, or a view of them under another reading.
 
     Args:
         curves, summary: (algorithm, scenario) -> table of its runs.
-        update_times: algorithm -> times per update, ms, measured in turn, so that entries of one place belong together.
-        rename: scenario -> the one to look at in its place.
-        fallback: scenario for algorithms that have no runs of the renamed one.
+        update_times: algorithm -> times per update in ms, measured in turn, so that they can be paired by index.
+        rename: scenario -> scenario to use instead.
+        fallback: scenario -> scenario for algorithms without runs of the renamed one.
     """
 
     curves: dict[tuple[str, str], pd.DataFrame]
@@ -76,7 +76,7 @@ class Runs:
 
     @classmethod
     def load(cls, root: Path) -> Runs:
-        """Read all finished experiments of data/runs, and the times of updates in benchmarks/results.json."""
+        """Read all complete experiments in data/runs, and the update times in benchmarks/results.json."""
         path = root / "benchmarks" / "results.json"
         measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         entries = {entry["name"]: entry["values"] for entry in measured.get("learning", {}).get("figures", [])}
@@ -84,7 +84,7 @@ class Runs:
         return cls(split(results.read_tables(root, "curves")), split(results.read_tables(root, "summary")), times)
 
     def view(self, rename: dict[str, str], fallback: dict[str, str]) -> Runs:
-        """Look at the same runs under another reading."""
+        """Return a view of the runs under another reading."""
         return replace(self, rename=rename, fallback=fallback)
 
     def _key(self, algorithm: str, scenario: str) -> tuple[str, str]:
@@ -94,7 +94,7 @@ class Runs:
         return algorithm, named
 
     def has(self, algorithm: str, scenario: str) -> bool:
-        """Tell whether there are such runs."""
+        """Return whether such runs are stored."""
         return self._key(algorithm, scenario) in self.summary
 
     def _find(self, tables: dict[tuple[str, str], pd.DataFrame], algorithm: str, scenario: str) -> pd.DataFrame:
@@ -130,7 +130,7 @@ class Runs:
         return statistics.slope(self.levels(measure, algorithm))
 
     def full_scale(self) -> list[tuple[str, str]]:
-        """List algorithm and scenario of all runs at the full share of the scale."""
+        """List algorithm and scenario of all experiments at the full share of the scale."""
         return sorted(key for key in self.summary if not key[1].startswith(("reading_", "baseline")))
 
 
@@ -140,7 +140,7 @@ def split(table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
 
 
 def difference(larger: pd.Series | float, smaller: pd.Series | float) -> NDArray:
-    """Subtract the smaller from the larger, by seed; only seeds that both have."""
+    """Subtract the second measure from the first by seed, for the seeds that both have."""
     if isinstance(larger, pd.Series) and isinstance(smaller, pd.Series):
         seeds = larger.index.intersection(smaller.index)
         larger, smaller = larger.loc[seeds], smaller.loc[seeds]
@@ -148,5 +148,5 @@ def difference(larger: pd.Series | float, smaller: pd.Series | float) -> NDArray
 
 
 def greater(label: str, larger: pd.Series | float, smaller: pd.Series | float, group: str = "") -> Part:
-    """Compare two measures by seed: the part holds where the first is larger than the second."""
+    """Compare two measures by seed; the part holds if the first is larger than the second."""
     return Part(label, difference(larger, smaller), group)

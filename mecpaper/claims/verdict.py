@@ -1,17 +1,17 @@
-"""Decide claims from stored runs; no verdict is typed.
+"""Decide claims from stored runs.
 
-A claim is a list of `Part`s: one number per seed, positive where the claim holds for that seed (differences between
-algorithms or settings are of the same seed). A part holds when Student's interval of its mean lies above 0, fails when
-it lies below 0. A claim is
+A claim is a list of `Part`s. A part has one number per seed, positive if the claim holds for that seed; differences
+between algorithms or settings are taken within a seed. A part holds if Student's interval of its mean lies above 0, and
+fails if it lies below 0. A claim is
 
-- reproduced when all its parts hold;
-- contradicted when some part fails, at a level divided by the number of parts, so that claims with many parts are not
-  contradicted by chance more often than others;
-- unresolved otherwise, which includes fewer than `MIN_SEEDS` seeds;
-- untestable when no stored run bears on it.
+- reproduced if all its parts hold;
+- contradicted if a part fails at a significance level divided by the number of parts (Bonferroni), so that claims with
+  many parts are not contradicted by chance more often than others;
+- unresolved otherwise, also with fewer than `MIN_SEEDS` seeds;
+- untestable if no stored runs concern it.
 
-Where the text leaves open what is meant (two definitions of ECPR, an unnamed baseline), the parts form groups, one for
-each meaning. The claim gets a verdict only if all meanings agree, else it is unresolved and the text says why.
+If the text has several possible meanings (two definitions of ECPR, an unnamed baseline), the parts form a group for
+each. The claim gets the verdict on which all meanings agree; otherwise it is unresolved, and the reason lists them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ VERDICTS = ("reproduced", "contradicted", "unresolved", "untestable")
 
 @dataclass(frozen=True)
 class Verdict:
-    """Hold what was decided, and by which part: the weakest of those that hold, or the clearest that fails."""
+    """A verdict with its reason and the deciding part: the weakest one that holds, or the clearest one that fails."""
 
     verdict: str
     reason: str
@@ -45,11 +45,11 @@ class Verdict:
 
 
 def decide(parts: Sequence[Part], min_seeds: int = MIN_SEEDS) -> Verdict:
-    """Decide a claim by its parts (see the module).
+    """Decide a claim by its parts (see the module's docstring).
 
     Args:
         parts: at least one.
-        min_seeds: seeds that are needed.
+        min_seeds: minimum number of seeds.
     """
     groups: dict[str, list[Part]] = {}
     for part in parts:
@@ -57,7 +57,7 @@ def decide(parts: Sequence[Part], min_seeds: int = MIN_SEEDS) -> Verdict:
     verdicts = {name: _decide_group(members, min_seeds) for name, members in groups.items()}
     first = next(iter(verdicts.values()))
     if len({verdict.verdict for verdict in verdicts.values()}) == 1:
-        # One meaning, or all agree: the first is reported.
+        # With one meaning, or if all agree, report the first.
         return first
     words = "; ".join(f"{name}: {verdict.verdict}" for name, verdict in verdicts.items())
     return Verdict("unresolved", f"depends on what is meant: {words}", first.part)
@@ -75,12 +75,12 @@ def _decide_group(parts: Sequence[Part], min_seeds: int) -> Verdict:
     weak = min(parts, key=lambda part: part.interval()[1] / _scale(part))
     holding = sum(part.interval()[1] > 0.0 for part in parts)
     if holding == len(parts):
-        return Verdict("reproduced", f"holds in all {len(parts)} parts, least clearly: {weak.label}", weak)
-    return Verdict("unresolved", f"{holding} of {len(parts)} parts hold, least: {weak.label}", weak)
+        return Verdict("reproduced", f"all {len(parts)} parts hold, weakest: {weak.label}", weak)
+    return Verdict("unresolved", f"{holding} of {len(parts)} parts hold, weakest: {weak.label}", weak)
 
 
 def _scale(part: Part) -> float:
-    """Size of a part's values, so that parts in different units can be ordered."""
+    """Return the scale of a part's values, to compare parts in different units."""
     return float(np.nanmax(np.abs(part.values))) or 1.0
 
 
@@ -88,9 +88,9 @@ def verdict(number: int, runs: Runs, min_seeds: int = MIN_SEEDS) -> Verdict:
     """Decide one claim.
 
     Args:
-        number: of the claim.
-        runs: what is stored.
-        min_seeds: seeds that are needed.
+        number: number of the claim.
+        runs: the stored runs.
+        min_seeds: minimum number of seeds.
     """
     try:
         return decide(list(CLAIMS[number](runs)), min_seeds)
@@ -103,7 +103,7 @@ def _registry(root: Path) -> pd.DataFrame:
 
 
 def seen(root: Path, *numbers: int) -> str:
-    """List what the stored runs say about some claims, in Markdown: to stand under a figure."""
+    """List the verdicts on some claims in Markdown, for display below a figure."""
     registry, runs = _registry(root), Runs.load(root)
     lines = []
     for number in numbers:
@@ -116,7 +116,7 @@ def seen(root: Path, *numbers: int) -> str:
 
 
 def table(root: Path) -> pd.DataFrame:
-    """Decide all claims: a row each, in the order of data/paper/claims.csv."""
+    """Decide all claims; return a row each, in the order of data/paper/claims.csv."""
     registry, runs = _registry(root)[["place", "claim", "evidence"]], Runs.load(root)
     found = {number: verdict(number, runs) for number in registry.index}
     decided = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""An experiment, resolved once: an algorithm in a scenario, with everything that its results depend on."""
+"""Resolve experiments: an algorithm in a scenario, with everything that its results depend on."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mecpaper.config.registry import ALGORITHMS, Algorithm
 from mecpaper.config.schema import Config, EvaluationConfig, ScaleConfig
 
 RESULTS_VERSION = 1
-"""Version of what training computes from the same numbers; raised when a golden number moves (tests/golden)."""
+"""Version of what training computes from the same numbers; raise it when a golden number changes (tests/golden)."""
 
 _NOT_COMPUTED_FROM = {"planner_restarts", "reduced"}
-"""Keys of a scale that no training reads."""
+"""Keys of a scale that training does not read."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Experiment:
 
     Args:
         algorithm, scenario: keys in params.yaml.
-        game, learning, own, scale, evaluation: sections as they hold in the scenario; `scale.seeds` are the runs'.
+        game, learning, own, scale, evaluation: sections with the scenario's changes; `scale.seeds` has a seed per run.
         scale_name: key of the scale, for tables.
         keeps_policy: whether the first run's policy is stored.
     """
@@ -46,7 +46,7 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """Name in messages and of its folder: "algorithm/scenario"."""
+        """Name in messages and in paths: "algorithm/scenario"."""
         return f"{self.algorithm}/{self.scenario}"
 
     @property
@@ -74,27 +74,27 @@ class Experiment:
 
     @cached_property
     def key(self) -> str:
-        """Fingerprint of the numbers and of `RESULTS_VERSION`: stored results with this key are this experiment's."""
+        """Fingerprint of the numbers and `RESULTS_VERSION`; stored results are current if they have the same key."""
         return fingerprint(self.numbers, RESULTS_VERSION)
 
     @cached_property
     def batch_key(self) -> str:
-        """What experiments must agree in to be trained as one batched program: all but what a run may have of its own,
-        game constants and `OwnConfig.PER_RUN`."""
+        """Fingerprint that experiments of one batched program share; it leaves out what may differ between runs: game
+        constants and the keys in `OwnConfig.PER_RUN`."""
         numbers = self.numbers | {"scenario": "", "own": self.own.model_dump(exclude=set(self.own.PER_RUN))}
         numbers["game"] = {key: numbers["game"][key] for key in ("devices", "chunks", "slots", "readings")}
         return fingerprint(numbers)
 
 
 def resolve(config: Config, algorithm: str, scenario: str, seeds: list[int] | None = None) -> Experiment:
-    """Resolve an algorithm in a scenario.
+    """Resolve an algorithm in a scenario to an experiment.
 
     Args:
         config: the whole configuration.
-        algorithm, scenario: which; scenarios joined by "+" have the changes of both.
-        seeds: others than those of the scale.
+        algorithm, scenario: keys in params.yaml; scenarios joined by "+" have the changes of both.
+        seeds: seeds to use instead of the scale's.
     Raises:
-        ConfigError: an algorithm or scenario that does not exist.
+        ConfigError: unknown algorithm or scenario.
     """
     if algorithm not in ALGORITHMS:
         raise ConfigError(f"algorithm = {algorithm!r}: one of {', '.join(ALGORITHMS)}")
@@ -117,11 +117,11 @@ def resolve(config: Config, algorithm: str, scenario: str, seeds: list[int] | No
 
 
 def named(config: Config) -> list[Experiment]:
-    """All experiments that params.yaml names, in its order."""
+    """Resolve all experiments that params.yaml names, in its order."""
     return [resolve(config, algorithm, name) for algorithm, names in config.experiments.items() for name in names]
 
 
 def fingerprint(*parts: Any) -> str:
-    """Short hash of plain data and sections, the same in every process."""
+    """Hash plain data and sections to 16 hexadecimal digits, the same in every process."""
     plain = [part.model_dump() if isinstance(part, BaseModel) else part for part in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What sections of params.yaml are made of: ranges of numbers, frozen sections, errors of one line."""
+"""Building blocks of the sections of params.yaml: ranges of numbers, frozen sections, one-line errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 from pydantic_core import PydanticCustomError
 
-# The ranges go far beyond any real system, and no further than single precision carries what is computed from them.
+# The ranges exceed any real system, but everything computed from them still fits single precision.
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Discount = Annotated[float, Field(ge=0, lt=1)]
@@ -31,11 +31,11 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Field(pattern=r"^\w[\w-]*$", max_length=100)]
 
 ONE, EACH = "<one>", "<each>"
-"""Tags of the two forms of a device constant; pydantic puts them into the place of an error."""
+"""Tags of the two forms of a device constant; pydantic includes them in the location of an error."""
 
 
 def device_constant(kind: Any) -> Any:
-    """One number, or one per device."""
+    """Make the type of a device constant: one number, or a list with one per device."""
     forms = Annotated[kind, Tag(ONE)] | Annotated[list[kind], Tag(EACH)]
     return Annotated[forms, Discriminator(lambda value: EACH if isinstance(value, list) else ONE)]
 
@@ -43,7 +43,7 @@ def device_constant(kind: Any) -> Any:
 def _distinct(values: list) -> list:
     for value in values:
         if values.count(value) > 1:
-            raise PydanticCustomError("repeated", "each once, {value} is repeated", {"value": repr(value)})
+            raise PydanticCustomError("repeated", "no value twice, {value} is repeated", {"value": repr(value)})
     return values
 
 
@@ -52,16 +52,17 @@ Names = Annotated[list[str], AfterValidator(_distinct)]
 
 
 class ConfigError(ValueError):
-    """A wrong setting; one line with the key, the value and what is allowed."""
+    """An invalid setting; the message is one line with the key, the value and what is allowed."""
 
 
 class Section(BaseModel):
-    """A section of params.yaml: immutable, no unknown keys, no silent conversions."""
+    """A section of params.yaml: immutable, without unknown keys or silent conversions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def check_ordered(section: Section, *keys: str) -> None:
+    """Check that the pairs at these keys are in order. Raises ValueError."""
     for key in keys:
         minimum, maximum = getattr(section, key)
         if minimum > maximum:
@@ -73,10 +74,10 @@ def parse(section: type[Section], data: Any, place: str = "") -> Any:
 
     Args:
         section: the class to build.
-        data: what the YAML file holds there.
+        data: the section's content in the YAML file.
         place: dotted key of the section, for messages.
     Returns:
-        an instance of `section`.
+        An instance of `section`.
     Raises:
         ConfigError: one line with the key, the value and what is allowed.
     """
@@ -94,7 +95,7 @@ _TYPES = {
     "less_than": "input should be less than {lt}",
     "less_than_equal": "input should be less than or equal to {le}",
 }
-"""What is said instead of pydantic's own message."""
+"""Messages that replace pydantic's own, by type of error."""
 
 
 def _one_line(error: ValidationError, place: str) -> str:
@@ -120,7 +121,7 @@ _brief.maxlevel, _brief.maxlist, _brief.maxdict, _brief.maxstring, _brief.maxoth
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it, however large it is."""
+    """Format a value for a message, shortened if it is large."""
     try:
         return _brief.repr(value)
     except (ValueError, RecursionError):

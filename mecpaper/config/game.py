@@ -1,4 +1,4 @@
-"""Section `game` of params.yaml: constants of the system model, Eq. 1-36, and the readings of the paper's text."""
+"""Section `game` of params.yaml: constants of the system model, Eq. 1-36, and readings of the paper's text."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from mecpaper.config.fields import (
 )
 
 MAX_SECONDS = MAX_JOULES = 1e9
-"""What a chunk may take at worst."""
+"""Upper limits on the time and energy of a chunk in the worst case."""
 
 
 class Readings(Section):
-    """Choices where the paper's text is open; see data/paper/deviations.csv."""
+    """Choices where the paper's text is ambiguous; see data/paper/deviations.csv."""
 
     access: Literal["full_band", "orthogonal"]
     eavesdropper_gain: Literal["shared", "independent"]
@@ -99,11 +99,11 @@ class GameConfig(Section):
         for key, value, what, limit in self._worst():
             if value > limit:
                 given = shown(getattr(self, key))
-                raise ValueError(f"{key} = {given}: a chunk may take {value:.3g} {what}, allowed are {limit:g}")
+                raise ValueError(f"{key} = {given}: a chunk may take {value:.3g} {what}, at most {limit:g} is allowed")
         return self
 
     def _worst(self) -> list[tuple[str, float, str, float]]:
-        """What the largest chunk takes where it takes most: the constant that counts, a number, of what, the limit."""
+        """List the worst cases of the largest chunk: constant to blame, value, unit and purpose, limit."""
         (min_power, max_power), (min_frequency, max_frequency) = (
             [pick(self.per_device(value)) for pick, value in zip((min, max), pair, strict=True)]
             for pair in (self.transmit_power, self.cpu_frequency)
@@ -126,13 +126,14 @@ class GameConfig(Section):
         ]
 
     def per_device(self, value: float | list[float]) -> list[float]:
-        """The value of a device constant for each device."""
+        """Expand a device constant to one value per device."""
         return list(value) if isinstance(value, list) else [value] * self.devices
 
     def changed(self, /, **changes: Any) -> GameConfig:
-        """This game with some constants changed, checked again; a reading is named by its own key.
+        """Return a checked copy with some constants changed; readings are named by their own keys.
 
-        Raises ConfigError naming the key, the value and what is allowed.
+        Raises:
+            ConfigError: one line with the key, the value and what is allowed.
         """
         data = self.model_dump()
         for key, value in changes.items():

@@ -1,4 +1,4 @@
-"""Sections of params.yaml on learning: what all learners share, and what each algorithm adds."""
+"""Sections of params.yaml on learning: the shared one, and one for each algorithm."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mecpaper.config.fields import (
 
 
 class LearningConfig(Section):
-    """What all learners share; an algorithm's own section may change it under the key `learning`."""
+    """Settings that all learners share; an algorithm's own section may change them under the key `learning`."""
 
     hidden: Annotated[list[Size], Field(min_length=3, max_length=3)]
     actor_learning_rate: Share
@@ -55,7 +55,7 @@ class LearningConfig(Section):
 
 
 class OwnConfig(Section):
-    """An algorithm's own section: what it adds, and what it changes in `learning`."""
+    """An algorithm's own section: its settings, and its changes to `learning`."""
 
     PER_RUN: ClassVar[frozenset[str]] = frozenset()
     """Keys in which the runs of one batched program may differ."""
@@ -64,7 +64,7 @@ class OwnConfig(Section):
 
 
 class MultiplierConfig(OwnConfig):
-    """A Lagrange multiplier (Eq. 41)."""
+    """Settings of a Lagrange multiplier (Eq. 41)."""
 
     multiplier_rate: Weight
     multiplier_max: Factor
@@ -74,7 +74,7 @@ class MultiplierConfig(OwnConfig):
 
 
 class CPOMADDPGConfig(MultiplierConfig):
-    """What CPO-MADDPG adds (Section 4.2)."""
+    """Settings of CPO-MADDPG (Section 4.2)."""
 
     PER_RUN = frozenset({"multiplier_fixed"})
 
@@ -94,15 +94,15 @@ class CPOMADDPGConfig(MultiplierConfig):
 
 
 class LMADDPGConfig(MultiplierConfig):
-    """What LMADDPG adds: a multiplier."""
+    """Settings of LMADDPG: those of the multiplier."""
 
 
 class MADDPGConfig(OwnConfig):
-    """What MADDPG adds: nothing."""
+    """Settings of MADDPG: only the shared ones."""
 
 
 class MATD3Config(OwnConfig):
-    """What MATD3 adds (Section 5.1.5)."""
+    """Settings of MATD3 (Section 5.1.5)."""
 
     target_noise: Weight
     target_noise_max: Weight
@@ -110,7 +110,7 @@ class MATD3Config(OwnConfig):
 
 
 class MAPPOConfig(OwnConfig):
-    """What MAPPO adds (Section 5.1.4)."""
+    """Settings of MAPPO (Section 5.1.4)."""
 
     clip: Annotated[float, Field(gt=0, lt=1)]
     advantage_decay: Fraction
@@ -130,4 +130,4 @@ class MAPPOConfig(OwnConfig):
 
 
 class RandomConfig(OwnConfig):
-    """What the Random baseline adds: nothing."""
+    """Settings of the Random baseline: none of its own."""

@@ -1,4 +1,4 @@
-"""The project on disk: its folder, and params.yaml read and checked."""
+"""Find the project's folder, and read params.yaml."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from mecpaper.config.schema import Config
 
 
 def find_root(start: Path | str | None = None) -> Path:
-    """Folder of the project: the nearest one upwards that holds params.yaml and dvc.yaml.
+    """Find the project's folder: the nearest one upwards that holds params.yaml and dvc.yaml.
 
-    The environment variable MECPAPER_ROOT, where set, names it instead.
-    Raises ConfigError when there is none.
+    Without `start` the search begins at the environment variable MECPAPER_ROOT if it is set, else at the working
+    directory.
+
+    Raises:
+        ConfigError: there is no such folder.
     """
     if start is None and os.environ.get("MECPAPER_ROOT"):
         start = os.environ["MECPAPER_ROOT"]
@@ -28,7 +31,7 @@ def find_root(start: Path | str | None = None) -> Path:
             return candidate
     raise ConfigError(
         f"project root: no params.yaml with dvc.yaml in {folder} or above it; "
-        "name the folder in MECPAPER_ROOT, or the file in load(path)"
+        "set MECPAPER_ROOT, or pass the file to load(path)"
     )
 
 
@@ -36,7 +39,7 @@ def load(path: Path | str | None = None) -> Config:
     """Read and check params.yaml.
 
     Args:
-        path: the file; by default the one of the project around the current folder.
+        path: the file; by default that of the project around the working directory.
     Raises:
         ConfigError: one line with the key, the value and what is allowed.
     """
@@ -66,11 +69,11 @@ def load(path: Path | str | None = None) -> Config:
 
 
 class _Constructor(SafeConstructor):
-    """Says where a value stands that is not of the type it claims to be, such as the date 2020-13-45."""
+    """Report the position of values that do not fit their implied type, such as the date 2020-13-45."""
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
         except (ValueError, KeyError):
             kind = node.tag.rpartition(":")[2]
-            raise ConstructorError(None, None, f"{shown(node.value)} is no {kind}", node.start_mark) from None
+            raise ConstructorError(None, None, f"{shown(node.value)} is not a valid {kind}", node.start_mark) from None

@@ -1,4 +1,4 @@
-"""The algorithms of Section 5.1: one entry each, from which every other list of them follows. No torch."""
+"""Registry of the algorithms of Section 5.1; every other list of algorithms derives from it. No torch."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from mecpaper.config.learners import (
 
 @dataclass(frozen=True)
 class Algorithm:
-    """What the rest of the package knows of an algorithm.
+    """What the rest of the package needs to know about an algorithm.
 
     Args:
         key: its name in params.yaml, in file names and in tables.
         label: its name as the paper writes it.
-        color: of its lines and marks, from seaborn's colour-blind palette.
-        dashes: line style, so that colour is never the only difference.
-        section: class of its own section of params.yaml.
-        learner: where its class is, "module:Class"; imported on first use, so that tables need no torch.
-        constrained: whether it knows the constraint of Eq. 39.
+        color: colour of its lines and markers, from seaborn's colour-blind palette.
+        dashes: line style, so that lines differ in more than colour.
+        section: class of its section in params.yaml.
+        learner: its class as "module:Class", imported on first use, so that tables need no torch.
+        constrained: whether it uses the constraint of Eq. 39.
         learns: whether it learns at all.
     """
 
@@ -42,7 +42,7 @@ class Algorithm:
     learns: bool = True
 
     def learner_class(self) -> Any:
-        """The class that plays and learns."""
+        """Import the learner's class."""
         return resolve_name(self.learner)
 
 

@@ -1,4 +1,4 @@
-"""The whole of params.yaml: scales, evaluation, planner, search, figures, and what scenarios change."""
+"""The whole of params.yaml: scales, evaluation, planner, search, figures, and the changes of scenarios."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from mecpaper.config.registry import ALGORITHMS
 
 
 class ReducedConfig(Section):
-    """What a scale spends on the scenarios marked `reduced`."""
+    """Seeds and updates that a scale spends on scenarios marked `reduced`."""
 
     seeds: Seeds
     slots_per_update: Count
 
 
 class ScaleConfig(Section):
-    """One scale of the pipeline: how much is trained, and with which seeds."""
+    """A scale of the pipeline: how long to train, and with which seeds."""
 
     reduced: ReducedConfig
     planner_restarts: Few
@@ -55,7 +55,7 @@ class ScaleConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How a policy is measured, without exploration noise, on episodes it was not trained on."""
+    """How policies are measured: without exploration noise, on episodes not used in training."""
 
     seed: Seed
     curve_episodes: Size
@@ -63,14 +63,14 @@ class EvaluationConfig(Section):
 
 
 class PlannerConfig(Section):
-    """How hard the planner searches, and the sweep behind the choice of the default setting."""
+    """Effort of the planner, and the sweep behind the choice of the default setting."""
 
     generations: Count
     cycles_per_bit: Annotated[list[Annotated[float, Field(ge=1e-3, le=1e9)]], Field(min_length=1)]
 
 
 class TuningConfig(Section):
-    """The search that every learner gets alike: its seeds, and what each candidate changes in `learning` or its own."""
+    """The search over hyperparameters, the same for every learner: its seeds, and the changes of each candidate."""
 
     seeds: Seeds
     slots_per_update: Count
@@ -79,12 +79,12 @@ class TuningConfig(Section):
     mappo: dict[Name, dict[str, Any]]
 
     def candidates(self, algorithm: str) -> dict[str, dict[str, Any]]:
-        """Name -> what it changes, for an algorithm."""
+        """Return the changes of an algorithm's candidates, by name."""
         return self.mappo if algorithm == "mappo" else self.off_policy
 
 
 class FigureConfig(Section):
-    """How seeds become a line and a band."""
+    """How curves of several seeds are summarised."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)]
     smoothing: Count
@@ -147,7 +147,7 @@ class _Config(Section):
         return self
 
     def _check(self, changes: dict[str, Any]) -> None:
-        """Refuse changes, as a scenario has them, that make a section wrong. Raises ConfigError."""
+        """Check that a scenario's changes leave all sections valid. Raises ConfigError."""
         self.game_with(changes)
         if not isinstance(changes.get("reduced", False), bool):
             raise ConfigError(f"reduced = {shown(changes['reduced'])}: true or false")
@@ -165,9 +165,10 @@ class _Config(Section):
         return self.scales[self.scale]
 
     def changes(self, name: str) -> dict[str, Any]:
-        """What a scenario changes; one joined by "+" has the changes of its parts, a later part's on top.
+        """Return the changes of a scenario; with names joined by "+", later parts override earlier ones.
 
-        Raises ConfigError when there is no scenario of that name.
+        Raises:
+            ConfigError: unknown scenario.
         """
         changes: dict[str, Any] = {}
         for part in name.split("+"):
@@ -179,21 +180,22 @@ class _Config(Section):
         return changes
 
     def scenario(self, name: str) -> GameConfig:
-        """The game of a scenario. Raises ConfigError when there is none of that name."""
+        """Return the game of a scenario. Raises ConfigError if it is unknown."""
         return self.game_with(self.changes(name))
 
     def game_with(self, changes: dict[str, Any]) -> GameConfig:
-        """The game with what a scenario changes in it."""
+        """Apply a scenario's changes to the game."""
         other = ("learning", "reduced", *ALGORITHMS)
         return self.game.changed(**{k: v for k, v in changes.items() if k not in other})
 
     def learner_with(self, algorithm: str, changes: dict[str, Any]) -> tuple[LearningConfig, OwnConfig]:
-        """Sections `learning` and the algorithm's own with what a scenario changes in them.
+        """Apply a scenario's changes to `learning` and to the algorithm's own section.
 
-        The scenario's changes under the algorithm's name come on top of the section; what the section and then the
-        scenario say under `learning` on top of the shared one.
+        Changes under the algorithm's name override its section. In `learning`, the algorithm's section overrides the
+        shared numbers, and the scenario overrides both.
 
-        Raises ConfigError, one line with the key, the value and what is allowed.
+        Raises:
+            ConfigError: one line with the key, the value and what is allowed.
         """
         section = getattr(self, algorithm).model_dump() | _part(changes, algorithm)
         own: OwnConfig = parse(ALGORITHMS[algorithm].section, section, algorithm)
@@ -201,7 +203,7 @@ class _Config(Section):
         try:
             return parse(LearningConfig, shared | own.learning | _part(changes, "learning"), "learning"), own
         except ConfigError:
-            # Where the algorithm's own part alone is wrong, that is the place to name.
+            # If the algorithm's section alone is invalid, name that section.
             parse(LearningConfig, shared | own.learning, f"{algorithm}.learning")
             raise
 

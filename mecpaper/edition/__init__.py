@@ -1,5 +1,5 @@
-"""The edition as a static site, from notebooks as they were executed, figures, tables and registries.
+"""Build the edition as a static site from executed notebooks, figures, tables and registries.
 
-`notebooks` and `code` give notebooks and modules their anchors, `pages` gathers what the templates of docs/templates/
-show, `build` has Sphinx make build/site of it. Nothing is executed and nothing is decided here.
+`notebooks` and `code` add anchors to notebooks and modules, `pages` fills the templates of docs/templates/, and `build`
+runs Sphinx into build/site. Nothing is executed or decided here.
 """

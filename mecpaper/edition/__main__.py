@@ -1,4 +1,4 @@
-"""`python -m mecpaper.edition` makes build/site."""
+"""Build the site into build/site: `python -m mecpaper.edition`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The sources of the site, and the site made of them."""
+"""Write the sources of the site and run Sphinx on them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ SOURCE, TREES, SITE = "build/site-source", "build/site-doctrees", "build/site"
 
 
 def write_sources(root: Path, folder: Path) -> bool:
-    """Write all sources into a folder; leave files whose content stays untouched, and remove what is no longer made.
+    """Write all sources into a folder; keep unchanged files as they are, and remove obsolete ones.
 
-    Returns whether something was removed: pages made of it may still lie about.
+    Returns:
+        Whether a file was removed, in which case its page must be removed too.
     """
     edition = Edition(root)
     made = {name: page.encode() for name, page in edition.pages()}
@@ -38,7 +39,7 @@ def write_sources(root: Path, folder: Path) -> bool:
 
 
 def build(root: Path) -> int:
-    """Write the sources and have Sphinx make the pages; return its exit status. A warning is an error."""
+    """Write the sources, run Sphinx with warnings as errors, and return its exit status."""
     folder, target, trees = root / SOURCE, root / SITE, root / TREES
     if write_sources(root, folder):
         shutil.rmtree(target, ignore_errors=True)
@@ -48,7 +49,7 @@ def build(root: Path) -> int:
 
 
 def main() -> int:
-    """Build the site from the command line."""
+    """Build the site and print its size and the time; return the exit status."""
     root, started = find_root(), time.monotonic()
     status = build(root)
     if status == 0:

@@ -1,4 +1,4 @@
-"""The package and its tests as pieces: an anchor for each function, class and method."""
+"""Cut the package and its tests into pieces, with an anchor for each function, class and method."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mecpaper.edition.text import slug
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a module.
+    """A range of lines of a module.
 
     Args:
-        path, module: the file, from the project's folder, and its dotted name.
-        name: what it defines, dotted below a class; empty for the beginning of the module.
-        first, last: lines, counted from 1; an empty file ends with line 0.
+        path, module: the file, relative to the project's folder, and its dotted name.
+        name: name that it defines, dotted for methods; empty for the beginning of the module.
+        first, last: line numbers from 1; an empty file ends with line 0.
     """
 
     path: str
@@ -29,14 +29,14 @@ class Piece:
 
     @property
     def dotted(self) -> str:
-        """Give the full name of what it defines."""
+        """Full name of what it defines."""
         return f"{self.module}.{self.name}".rstrip(".")
 
 
 def outline(source: str, path: str) -> list[Piece]:
-    """Cut a module into its beginning, each function, each class up to its first method, and each method.
+    """Cut a module into its beginning, functions, classes up to their first method, and methods.
 
-    Assignments between two of them belong to the piece before.
+    Other statements belong to the piece before them.
     """
 
     def starts(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, int]]:
@@ -76,7 +76,7 @@ class Code:
             self.labels[dotted] = label
 
     def link(self, name: str) -> str:
-        """Link a dotted name, or a test as pytest names it, to its source or to what contains it."""
+        """Link a dotted name, or a test id of pytest, to its source or to the innermost piece that contains it."""
         dotted = re.sub(r"\(\w*\)$", "", name.replace(".py::", ".").replace("/", "."))
         while dotted and dotted not in self.labels:
             dotted = dotted.rpartition(".")[0]

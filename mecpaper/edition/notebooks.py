@@ -1,4 +1,4 @@
-"""Executed notebooks: what they save, which equations they print, and copies with what the site adds to them."""
+"""Read executed notebooks: the figures they save, the equations they print, and copies prepared for the site."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ TITLES = {
     "overall": "All algorithms at the default setting",
     "claims": "Claims and verdicts",
 }
-"""Figures and tables that the paper does not number, in the order of the site."""
+"""Figures and tables without a number in the paper, in the order of the site."""
 
 HOUSEKEEPING = {"describe", "describe_levels", "legend", "new_figure", "save", "to_markdown"}
-"""Functions of mecpaper.report that every figure uses."""
+"""Functions of mecpaper.report that every figure uses, and no figure is linked to."""
 
 PICTURES = ("image/png", "image/svg+xml", "image/jpeg")
 
 
 @dataclass(frozen=True)
 class Work:
-    """A figure or table of the edition and where it is made.
+    """A figure or table of the edition, and its origin.
 
     Args:
         name: stem of its files, such as fig04.
-        notebook, cell: the notebook that makes it and the place of the cell in it.
-        heading: the heading it stands under.
-        said: what the notebook says before it.
-        alternative: the picture in words.
-        functions: dotted names of what draws it.
+        notebook, cell: the notebook that makes it, and the index of the cell.
+        heading: the heading above that cell.
+        said: the notebook's text between that heading and the cell.
+        alternative: alternative text of the picture.
+        functions: dotted names of the functions that draw it.
     """
 
     name: str
@@ -49,13 +49,13 @@ class Work:
 
     @property
     def title(self) -> str:
-        """Give "Figure 4" or "Table 3", or the title of one without a number."""
+        """Title: "Figure 4", "Table 3", or an entry of `TITLES`."""
         found = re.fullmatch(r"(fig|table)0*(\d+)", self.name)
         return f"{'Figure' if found[1] == 'fig' else 'Table'} {found[2]}" if found else TITLES[self.name]
 
     @property
     def is_table(self) -> bool:
-        """Tell tables from figures."""
+        """Whether it is a table."""
         return self.name.startswith("table") or self.name in ("overall", "claims")
 
 
@@ -64,7 +64,7 @@ class Notebook:
 
     Args:
         path: the file.
-        alternatives: (stem, heading) -> the picture under that heading in words.
+        alternatives: (stem, heading) -> alternative text of the picture under that heading.
     """
 
     def __init__(self, path: Path, alternatives: dict[tuple[str, str], str]) -> None:
@@ -81,19 +81,19 @@ class Notebook:
         self.title = self.headings[0][1] if self.headings else self.stem
 
     def of_kind(self, kind: str) -> list[tuple[int, dict[str, Any]]]:
-        """List the cells of a kind with their places."""
+        """List the cells of a type with their indices."""
         return [(place, cell) for place, cell in enumerate(self.cells) if cell["cell_type"] == kind]
 
     def heading_above(self, place: int) -> str:
-        """Give the last heading at or before a cell."""
+        """Return the last heading at or before a cell."""
         return next((text for at, text in reversed(self.headings) if at <= place), self.title)
 
     def cell_label(self, place: int) -> str:
-        """Give the label of a code cell."""
+        """Return the label of a code cell."""
         return f"cell-{slug(self.stem)}-{place}"
 
     def works(self) -> Iterator[Work]:
-        """List the figures and tables that this notebook saves."""
+        """Yield the figures and tables that the notebook saves."""
         names = re.compile(rf'\b(?:save|draw)\([^\n]*?"((?:fig|table)\d+|{"|".join(TITLES)})"')
         for place, cell in self.of_kind("code"):
             for name in names.findall(cell["source"]):
@@ -102,15 +102,15 @@ class Notebook:
                 yield Work(name, self, place, heading, self._said(place), words, self._functions(cell["source"]))
 
     def _said(self, place: int) -> str:
-        """Give the text below the last heading before a cell, in the same cell; none below the title."""
+        """Return the text below the last heading before a cell, in the heading's cell; empty below the title."""
         heading = self.heading_above(place)
         at = max((at for at, text in self.headings if at <= place and text == heading), default=0)
         said = self.cells[at]["source"].rpartition(f"# {heading}\n")[2].strip()
-        # Pages of figures lie beside the folder of the notebooks.
+        # Pages of figures are in a folder beside that of the notebooks.
         return re.sub(r"\]\((?=\w+\.ipynb)", "](../notebooks/", said) if heading != self.title else ""
 
     def _functions(self, source: str) -> tuple[str, ...]:
-        """List the functions of mecpaper.report that a cell calls, also through functions of the notebook."""
+        """List the functions of mecpaper.report that a cell calls, directly or through functions of the notebook."""
         texts = [cell["source"] for _, cell in self.of_kind("code")]
         helpers = {name: text for text in texts for name in re.findall(r"(?m)^def (\w+)\(", text)}
         called = [source, *(text for name, text in helpers.items() if re.search(rf"\b{name}\(", source))]
@@ -121,7 +121,7 @@ class Notebook:
         return tuple(dict.fromkeys(f"mecpaper.report.{name}" for name, _ in chosen))
 
     def equation(self, number: int) -> tuple[str, str] | None:
-        """Find the LaTeX of an equation and the heading it stands under."""
+        """Find the LaTeX of an equation and the heading above it."""
         for place, cell in self.of_kind("markdown"):
             for block in re.findall(r"(?s)\$\$(.+?)\$\$", cell["source"]):
                 for found, formula in split_equations(block):
@@ -130,10 +130,10 @@ class Notebook:
         return None
 
     def prepared(self, linked: Callable[[str], str]) -> dict[str, Any]:
-        """Copy the notebook with a label before every code cell, cross-references, and words for its pictures.
+        """Copy the notebook with a label before every code cell, cross-references, and alternative texts of pictures.
 
         Args:
-            linked: makes cross-references of what Markdown mentions.
+            linked: adds cross-references to Markdown.
         """
         cells: list[dict[str, Any]] = []
         for place, cell in enumerate(copy.deepcopy(self.cells)):
@@ -153,7 +153,7 @@ class Notebook:
         return self.node | {"cells": cells}
 
     def _describe(self, cell: dict[str, Any], heading: str, linked: Callable[[str], str]) -> None:
-        """Give the pictures among the outputs of a cell their words."""
+        """Set the alternative text of the pictures in a cell's outputs."""
         words = self.alternatives.get((self.stem, heading))
         for output in cell["outputs"]:
             data = output.get("data", {})
@@ -165,7 +165,7 @@ class Notebook:
 
 
 def split_equations(block: str) -> list[tuple[list[int], str]]:
-    """Split a displayed block into equations, each with its numbers; give it whole where that is not possible."""
+    """Split a displayed block into equations with their numbers; return it whole if it cannot be split."""
     marks = re.findall(r"\((\d+(?:, ?\d+)*)\)", block)
     if len(marks) > 1 and r"\begin" in block:
         return [([int(n) for mark in marks for n in mark.split(",")], block.strip())]

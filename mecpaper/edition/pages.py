@@ -1,4 +1,4 @@
-"""What the pages of the site are made of; docs/templates/ says how they look."""
+"""Collect the content of the site's pages and fill the templates of docs/templates/ with it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ STATED = {
     42: r"L_{actor} = -E_s\bigl[Q(s, \pi(s))\bigr]",
     43: r"\nabla_\theta L_{actor} = -E_s\bigl[\nabla_a Q(s, a)|_{a=\pi(s)}\, \nabla_\theta \pi(s)\bigr]",
 }
-"""Equations that no notebook prints."""
+"""LaTeX of the equations that no notebook prints."""
 
 
 def read_claims(root: Path) -> list[dict[str, str]]:
-    """Read the claims, each with its `evidence` (notebook#heading) and the `function` that decides it."""
+    """Read the claims with their `evidence` (notebook#heading) and the `function` that decides each."""
     rows = text.read(root / "data" / "paper" / "claims.csv")
     return [row | {"function": f"mecpaper.claims.rules.claim_{row['id']}"} for row in rows]
 
 
 class Edition:
-    """Everything that the pages show; what has not been made yet is missing from it.
+    """The content of the pages; figures and tables that do not exist yet are left out.
 
     Args:
         root: the project's folder.
@@ -68,11 +68,11 @@ class Edition:
         return self.templates.get_template(f"{template}.md").render(values)
 
     def linked(self, markdown: str) -> str:
-        """Link what a notebook's prose says of equations and deviations."""
+        """Link the equations and deviations that a notebook's prose mentions."""
         return text.cross_reference(markdown, {row["id"] for row in self.deviations})
 
     def place(self, words: str) -> str:
-        """Link the figures, tables and equations that a place of the paper names with their kind: "Fig 4"."""
+        """Link the figures, tables and equations that a place in the paper names, such as "Fig 4"."""
 
         def linked(found: re.Match[str]) -> str:
             label = {"Fig": "work-fig{:0>2}", "Table": "work-table{}", "Eq": "eq-{}"}[found[1]].format(found[2])
@@ -82,29 +82,29 @@ class Edition:
         return re.sub(r"\b(Fig|Table|Eq) (\d+)\b", linked, text.plain(words))
 
     def place_of(self, work: Work, ending: str) -> str:
-        """Give the path of a figure's or table's file from the project's folder."""
+        """Return the path of a figure's or table's file, relative to the project's folder."""
         return self.files[f"{work.name}.{ending}"].relative_to(self.root).as_posix()
 
     def about(self, work: Work) -> list[dict[str, str]]:
-        """List the claims that the paper makes with a figure or table."""
+        """List the claims that the paper bases on a figure or table."""
         word, _, number = work.title.replace("Figure", "Fig").partition(" ")
         return [row for row in self.claims if number in map(str, text.numbers(row["place"], word))]
 
     def formula(self, row: dict[str, str]) -> tuple[str, Notebook | None, str]:
-        """Find the LaTeX of an equation, the notebook that prints it, and the heading it stands under."""
+        """Find the LaTeX of an equation, the notebook that prints it, and the heading above it."""
         number, notebook = int(row["equation"]), self.notebooks.get(row["notebook"].removesuffix(".ipynb"))
         found = notebook.equation(number) if notebook else None
         latex, heading = found or (STATED.get(number, ""), notebook.title if notebook else "")
         return latex, notebook, heading
 
     def summary(self) -> str:
-        """Give the results in one page without the table of claims, which the landing page has of its own."""
+        """Read the summary of results without its table of claims; the landing page has its own."""
         path = self.root / "figures" / "summary.md"
         paragraphs = path.read_text(encoding="utf-8").strip().split("\n\n") if path.exists() else []
         return "\n\n".join(self.linked(part) for part in paragraphs if not part.startswith("| id |"))
 
     def pages(self) -> Iterator[tuple[str, str]]:
-        """Make each page that is written in Markdown: its name and its text."""
+        """Yield name and text of each page written in Markdown."""
         for name in ("index", "claims", "notation", "deviations"):
             yield f"{name}.md", self.render(name)
         for name in ("figures", "tables", "equations", "notebooks", "source"):

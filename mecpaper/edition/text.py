@@ -1,4 +1,4 @@
-"""Small conversions to Markdown; every function is also a filter of the templates."""
+"""Small conversions to Markdown; every function is also a template filter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file, every value as a string; a file that does not exist has no rows."""
+    """Read a CSV file with all values as strings; a missing file has no rows."""
     if not path.exists():
         return []
     with open(path, newline="", encoding="utf-8") as file:
@@ -16,44 +16,44 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def slug(text: str) -> str:
-    """Reduce a text to lower-case letters, digits and single hyphens, for labels."""
+    """Convert a text to a label of lower-case letters, digits and single hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def anchor(heading: str) -> str:
-    """Give the anchor of a heading as JupyterLab writes it; Sphinx uses the same (docs/conf.py)."""
+    """Convert a heading to its anchor as in JupyterLab; Sphinx uses the same (docs/conf.py)."""
     return heading.strip().replace(" ", "-")
 
 
 def plain(text: object) -> str:
-    """Escape a text so that Markdown shows it as it is."""
+    """Escape a text for Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>$|#~])", r"\\\1", str(text))
 
 
 def sentence(text: str) -> str:
-    """Escape a text and begin it with a capital letter, unless it begins with a symbol."""
+    """Escape a text and capitalise its first letter, unless it begins with a symbol."""
     first = re.match(r"[a-z][a-z-]*(?=[ ,:;])", text)
     return plain(text[0].upper() + text[1:] if first and (len(first[0]) > 1 or first[0] == "a") else text)
 
 
 def symbol(text: str) -> str:
-    """Set a symbol of the paper as a formula; its place in parentheses, if any, stays text."""
+    """Format a symbol of the paper as a formula; a place in parentheses stays text."""
     place = r" \((?:Eq|Table|Section|Algorithm|Fig|as )[^()]*\)"
     return re.sub(rf"^(.*?)({place})?$", lambda m: f"${m[1]}${plain(m[2] or '')}", text)
 
 
 def number(text: str, form: str = ".3g") -> str:
-    """Format a number that is stored as text; "none" where it is missing."""
+    """Format a number that is stored as text; "none" if it is missing."""
     return format(float(text), form) if text else "none"
 
 
 def several(cell: str) -> list[str]:
-    """Split a cell at its semicolons."""
+    """Split a field of a CSV file at its semicolons."""
     return [part.strip() for part in cell.split(";") if part.strip()]
 
 
 def numbers(text: str, word: str) -> set[int]:
-    """Collect the numbers after a word, ranges included: "Figs 6, 9-12; Tables 3, 4" and "Fig" give 6, 9 to 12."""
+    """Collect the numbers after a word, including ranges: 6 and 9 to 12 for "Fig" in "Figs 6, 9-12; Tables 3, 4"."""
     found: set[int] = set()
     for run in re.findall(rf"\b{word}s?\.? (\d+(?:\s*(?:-|,|and)\s*(?:{word}s?\.? )?\d+)*)", text):
         for first, last in re.findall(r"(\d+)(?:\s*-\s*(\d+))?", run):
@@ -62,7 +62,7 @@ def numbers(text: str, word: str) -> set[int]:
 
 
 def cross_reference(markdown: str, deviations: set[str]) -> str:
-    """Link what prose says of a deviation or an equation; code, formulas, links and headings stay as they are."""
+    """Link deviations and equations in prose; code, formulas, links and headings stay as they are."""
 
     def linked(text: str) -> str:
         text = re.sub(r"\bD(\d+)\b", lambda m: f"[{m[0]}](#{m[0].lower()})" if m[0] in deviations else m[0], text)

@@ -1,1 +1,1 @@
-"""The constrained Markov game of Section 4.1, Eq. 32-36, and how its policies are measured."""
+"""The constrained Markov game of Section 4.1, Eq. 32-36, and the measures of its policies."""

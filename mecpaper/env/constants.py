@@ -1,4 +1,4 @@
-"""The constants of several runs' games as tensors that broadcast against `[run, env, device, chunk]`."""
+"""Constants of the games of several runs, as tensors that broadcast against `[run, env, device, chunk]`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Bounds = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Constants:
-    """Constants by their names in params.yaml; `[run, 1, 1, 1]`, of devices `[run, 1, device, 1]`; SI units."""
+    """Constants by their names in params.yaml, `[run, 1, 1, 1]` or, if per device, `[run, 1, device, 1]`; SI units."""
 
     bits_per_pixel: Tensor
     cycles_per_bit: Tensor
@@ -46,7 +46,7 @@ class Constants:
 
     @classmethod
     def of(cls, configs: Sequence[GameConfig], device: torch.device, dtype: torch.dtype) -> Constants:
-        """Gather the constants of several runs, which agree in the number of devices and in the readings."""
+        """Gather the constants of several runs; number of devices and readings must agree."""
         per_device = ("transmit_power", "cpu_frequency", "energy_coefficient", "battery_capacity")
 
         def tensor(name: str, values: list[Any]) -> Tensor:

@@ -16,10 +16,10 @@ Policy = Callable[[Tensor, Tensor], Tensor]
 
 
 class Measures:
-    """Sums over the slots of a rollout, and what the paper reports of them, per run.
+    """Accumulate the slots of a rollout and compute the paper's measures, per run.
 
     Args:
-        game: the game that is played; gives C_limit.
+        game: the game that is played; its C_limit is used.
     """
 
     def __init__(self, game: Game) -> None:
@@ -27,7 +27,7 @@ class Measures:
         self.sums: dict[str, Tensor] = {}
 
     def add(self, slot: Slot) -> None:
-        """Take in one slot."""
+        """Add one slot."""
         energy = slot.energy.sum(dim=-1)
         excess = (energy - self.cost_limit).clamp(min=0.0)
         parts = {
@@ -55,15 +55,17 @@ class Measures:
             self.sums[name] = self.sums[name] + total if name in self.sums else total
 
     def result(self) -> dict[str, Tensor]:
-        """The measures, each `[run]`, double precision.
+        """Compute the measures, each `[run]` in double precision.
 
-        reward: mean R_n(t) per device and slot, Eq. 24. energy: mean J per device and slot. ecpr_f: share of
-        device-slots whose energy exceeds C_limit. ecpr_m: energy above C_limit as a share of all energy. sor:
-        offloads executed (all secure, C6) per offload requested; NaN where nothing is requested. offload_share,
-        request_share: per chunk. local_energy, offload_energy: mean J per chunk of that kind; NaN where there is none.
-        insecure_offloads: number of executed offloads whose secrecy rate, computed anew from what is executed, is not
-        positive (C6). latency (s), accuracy, frame_rate, resolution, transmit_power, cpu_frequency:
-        mean per chunk. battery, penalty: mean per device and slot, J.
+        - reward: mean R_n(t) per device and slot, Eq. 24.
+        - energy, battery, penalty: mean per device and slot, J.
+        - ecpr_f: share of device-slots whose energy exceeds C_limit.
+        - ecpr_m: energy above C_limit as a share of all energy.
+        - sor: offloads executed (all secure, C6) per offload requested; NaN without requests.
+        - offload_share, request_share: share of chunks.
+        - local_energy, offload_energy: mean per chunk of that kind, J; NaN without such chunks.
+        - insecure_offloads: number of executed offloads whose secrecy rate, as executed, is not positive (C6).
+        - latency (s), accuracy, frame_rate, resolution, transmit_power, cpu_frequency: mean per chunk.
         """
         s = self.sums
         slots, chunks = s["device_slots"], s["device_slots"] * self.chunks
@@ -92,11 +94,11 @@ def evaluate(
 
     Args:
         policy: see `Policy`.
-        game: its envs are the evaluation episodes.
-        seeds: one per run; runs with the same seed meet the same channels and harvests.
-        policy_seeds: one per run, for the draws handed to the policy; by default as `seeds`.
+        game: every env plays one evaluation episode.
+        seeds: one per run; runs with the same seed have the same channels and harvests.
+        policy_seeds: one per run, for the random numbers passed to the policy; by default `seeds`.
     Returns:
-        the measures of `Measures.result`, each `[run]`.
+        The measures of `Measures.result`, each `[run]`.
     """
     observation = game.reset(generators(seeds, Stream.EVALUATION))
     sources = generators(policy_seeds or seeds, Stream.POLICY)

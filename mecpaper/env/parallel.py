@@ -1,11 +1,11 @@
-"""The constrained Markov game as a PettingZoo `ParallelEnv`: one run, one copy, dictionaries of NumPy arrays.
+"""The constrained Markov game as a PettingZoo `ParallelEnv`: one run, one env, dictionaries of NumPy arrays.
 
     from mecpaper import config
     from mecpaper.env.parallel import parallel_env
 
     env = parallel_env(config.load().game)
 
-All numbers are those of `mecpaper.env.game.Game` in double precision. Needs the extra `game` of pyproject.toml.
+The numbers equal those of `mecpaper.env.game.Game` in double precision. Needs the extra `game` of pyproject.toml.
 """
 
 from __future__ import annotations
@@ -24,28 +24,27 @@ from mecpaper.env.streams import Stream, generators
 
 
 class SecureOffloading(ParallelEnv):
-    r"""Video offloading under eavesdropping, an agent per device, Eq. (32)-(36).
+    r"""Video offloading under eavesdropping with one agent per device, Eq. (32)-(36).
 
-    Agents: `device_0`, ..., `device_{N-1}`. All act in every slot; none leaves before the end.
+    Agents: `device_0`, ..., `device_{N-1}`. All agents act in every slot until the end of the episode.
 
-    Observation: `Box`, float32, `[feature]` in the order of `game.observation_names`, less the centre and over
-    the half-width of `Game.observation_range`. Gains, battery and harvest lie in [-1, 1]; a constant arrives as
-    0. Only the running means of the augmented observation have no bounds.
+    Observation: `Box`, float32, `[feature]` in the order of `game.observation_names`, centred and scaled by
+    `Game.observation_range`. Gains, battery and harvest lie in [-1, 1]; constants are 0. Only the running means of
+    the augmented observation are unbounded.
 
     Action: `Box(-1, 1)`, float32, `[5 K]`, chunk by chunk (offload, frame rate, resolution, transmit power, CPU
-    frequency). A chunk is requested for offloading where the first is positive; -1 and 1 of the others are the
-    ends of their range.
+    frequency). A positive first entry requests offloading; the others are mapped from [-1, 1] onto their ranges.
 
-    Reward: R_n of Eq. 24, the device's own; the objective, Eq. 25, is the sum over devices and slots.
+    Reward: the device's own R_n of Eq. 24; the objective, Eq. 25, is the sum over devices and slots.
 
     Termination: never. Truncation: after T slots, for all devices, since T is a time limit (D26).
 
-    Info of a device, after a step (empty after `reset`):
+    Info of a device after a step (empty after `reset`):
         quality, compute_cost, penalty: the terms of the reward summed over the chunks, Eq. 14, 20, 23;
             reward = quality - compute_cost - penalty.
         cost, cost_limit: energy of the slot and its limit, J, Eq. 39 (D21, D22).
         requested, executed: `[K]`, x before and after the mask of Eq. 13, in {0, 1}.
-        secrecy_rate: `[K]`, Eq. 12 as executed, bit/s. Only where x = 1 does it concern data on the air.
+        secrecy_rate: `[K]`, Eq. 12 as executed, bit/s; only chunks with x = 1 are transmitted.
 
     Args:
         config: the constants of the game.
@@ -66,22 +65,22 @@ class SecureOffloading(ParallelEnv):
         self.action_spaces = {agent: Box(-1.0, 1.0, size, np.float32) for agent in self.possible_agents}
 
     def observation_space(self, agent: str) -> Box:
-        """The space of a device's observations, the same object at every call."""
+        """Return the space of a device's observations, the same object at every call."""
         return self.observation_spaces[agent]
 
     def action_space(self, agent: str) -> Box:
-        """The space of a device's actions, the same object at every call."""
+        """Return the space of a device's actions, the same object at every call."""
         return self.action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict, dict]:
         """Begin an episode with full batteries.
 
         Args:
-            seed: from 0 to 2**31 - 1; makes this episode and those after it repeatable. Without one the
-                random numbers go on from where they are, and the first episode begins anywhere.
+            seed: from 0 to 2**31 - 1; makes this episode and the following ones reproducible. Without a seed the
+                random streams continue; the first episode then has a random seed.
             options: not used.
         Returns:
-            observation and an empty info of every device.
+            Observation and an empty info for every device.
         """
         if seed is None and not self._generators:
             seed = torch.Generator().seed() % 2**31
@@ -95,15 +94,15 @@ class SecureOffloading(ParallelEnv):
         """Play one slot.
 
         Args:
-            actions: device -> `[5 K]`, of all devices; clipped to [-1, 1].
+            actions: device -> `[5 K]`, for all devices; clipped to [-1, 1].
         Returns:
-            observation, reward, termination, truncation and info of every device.
+            Observation, reward, termination, truncation and info for every device.
         Raises:
-            RuntimeError: no episode is under way.
-            ValueError: a device without an action, or an action of another shape or not finite.
+            RuntimeError: no episode is in progress.
+            ValueError: a missing action, or one of the wrong shape or not finite.
         """
         if not self.agents:
-            raise RuntimeError("step without an episode under way: call reset")
+            raise RuntimeError("step without an episode in progress: call reset first")
         for agent in self.agents:
             action = np.asarray(actions.get(agent), dtype=float)
             if action.shape != (self.game.action_size,) or not np.isfinite(action).all():
@@ -135,4 +134,4 @@ class SecureOffloading(ParallelEnv):
 
 
 parallel_env = SecureOffloading
-"""The name by which PettingZoo's environments are made."""
+"""The name under which PettingZoo's modules export their environment."""

@@ -1,4 +1,4 @@
-"""Random streams: one generator per run and use, so that no use of random numbers disturbs another."""
+"""Random streams: one generator per run and purpose, so that no use of random numbers affects another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 class Stream(IntEnum):
-    """What random numbers are for. Stored results depend on these numbers: give a new use a new one."""
+    """Purposes of random numbers. Stored results depend on these values: give a new purpose a new value."""
 
     WEIGHTS = 0
     GAME = 1
@@ -24,11 +24,11 @@ class Stream(IntEnum):
 
 
 def generators(seeds: Sequence[int], stream: int) -> list[torch.Generator]:
-    """Make one CPU generator per seed; different streams of one seed are independent.
+    """Make one CPU generator per seed; the streams of one seed are independent.
 
     Args:
         seeds: one per run, from 0 to 2**31 - 1.
-        stream: what the numbers are for, see `Stream`.
+        stream: the purpose, see `Stream`.
     """
     made = []
     for seed in seeds:

@@ -1,7 +1,7 @@
 """The explorer of notebook 40: move a constant of the model and see what changes.
 
-`state` is what the controls say, `playing` plays it, `plots` draws what comes of it, `live` trains on it; `widgets`
-holds the controls, and `parts` what the page around them consists of.
+`state` describes the setting, `playing` plays it, `plots` draws the result, `live` trains on it; `widgets` has the
+controls, `parts` the other parts of the page.
 """
 
 from mecpaper.explorer.playing import Result, compute

@@ -1,4 +1,4 @@
-"""A short training in a thread, to be watched and stopped, and the figure of its curve."""
+"""Short trainings in a thread that can be watched and stopped, and the figure of their learning curve."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LEARNERS = tuple(key for key, algorithm in ALGORITHMS.items() if algorithm.learn
 
 
 def live_experiment(settings: Config, state: State, algorithm: str, episodes: int) -> Experiment:
-    """Return the experiment of an algorithm on a state, at a scale small enough to watch, with one seed.
+    """Make the experiment of an algorithm on a state, with one seed and at a scale small enough to watch.
 
     Raises:
-        ConfigError: a state that cannot be played, or a number of episodes that is not a multiple of four.
+        ConfigError: an invalid state, or a number of episodes that is not a multiple of four.
     """
     base = resolve(settings, algorithm, "default", seeds=[1])
     pace = {"episodes": episodes, "episodes_at_once": 4, "slots_per_update": 5, "curve_every": 4}
@@ -40,16 +40,16 @@ class _Stopped(Exception):
 
 
 class LiveTraining(threading.Thread):
-    """A short training, started by `start()`; it writes nothing.
+    """A short training, started by `start()`; it writes no files.
 
     Args:
         settings: params.yaml.
-        state: what to train on.
+        state: setting to train on.
         algorithm: one of `LEARNERS`.
         episodes: number of episodes, a multiple of four.
         report: called in the thread after every change of `curve` or `status`.
     Raises:
-        ConfigError: a state that cannot be played.
+        ConfigError: an invalid state.
 
     Attributes: `curve`, a list of (episode, reward, energy, SOR); `status`, "training", "done", "stopped" or "failed";
     `problem`, one line after a failure; `policy`, the trained policy, None before the end; `cost_limit`, J.
@@ -68,11 +68,11 @@ class LiveTraining(threading.Thread):
         self._asked_to_stop = threading.Event()
 
     def stop(self) -> None:
-        """Ask the training to end, which it does after the present round of episodes."""
+        """Ask the training to end after the current round of episodes."""
         self._asked_to_stop.set()
 
     def run(self) -> None:
-        """Train, as the thread does."""
+        """Train; called by the thread."""
         status = "done"
         try:
             training = Training(live_experiment(self.settings, self.state, self.algorithm, self.episodes))
@@ -93,7 +93,7 @@ class LiveTraining(threading.Thread):
             label = f"Trained here: {ALGORITHMS[self.algorithm].label}, {training.episode} episodes"
             limit = self.state.cost_limit_fraction
             self.policy = StoredPolicy.from_tensors(label, self.algorithm, training.policy(), limit)
-        except Exception as error:  # an exception in a thread reaches nobody
+        except Exception as error:  # nothing else would report an exception in a thread
             status, self.problem = "failed", str(error).splitlines()[0]
         self.status = status
         self.report()
@@ -103,8 +103,8 @@ def draw_live(training: LiveTraining, figure: Figure | None = None) -> Figure:
     """Draw the learning curve so far: reward, energy against C_limit, safe offload rate.
 
     Args:
-        training: whose curve.
-        figure: an earlier return value to fill again; a new figure by default.
+        training: the training to draw.
+        figure: an earlier return value to reuse; a new figure by default.
     """
     points = np.array(training.curve, dtype=float).reshape(-1, 4)
     limits = {"reward per device and slot": None, "energy, J": training.cost_limit, "SOR": None}

@@ -1,4 +1,4 @@
-"""What the page of the explorer consists of: sliders, measures as tiles, lines of text, and when to redraw."""
+"""Parts of the explorer's page: sliders, measures as tiles, lines of text, and when to redraw."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TILES = {
     "latency": ("latency, s", "{:.3f}"),
     "accuracy": ("accuracy", "{:.3f}"),
 }
-"""Measures above the figure: name and format."""
+"""Measures above the figure: label and format."""
 
 CSS = """<style>
 .mx-tiles {display:flex; flex-wrap:wrap; gap:6px; line-height:1.25}
@@ -51,12 +51,12 @@ CSS = """<style>
 
 
 def line(kind: str, text: str) -> str:
-    """Return a line of text as HTML; `kind` is one of the classes of `CSS`: "hint", "note", "error" or "title"."""
+    """Format a line of text as HTML; `kind` is a class of `CSS`: "hint", "note", "error" or "title"."""
     return f'<div class="mx-{kind}">{html.escape(text)}</div>'
 
 
 def tiles(result: Result, at_default: Result, reported: Reported) -> str:
-    """Return the measures as HTML, each beside its value at the default setting and, where it has one, the paper's."""
+    """Format the measures as HTML, with their values at the default setting and the paper's if it has one."""
     parts = []
     for key, (name, style) in TILES.items():
         pair = (result.measures[key], at_default.measures[key])
@@ -71,9 +71,9 @@ def tiles(result: Result, at_default: Result, reported: Reported) -> str:
 
 
 def in_this_loop() -> Callable[[Callable[[], None]], Any]:
-    """Return a function with which another thread has work done in the event loop that runs now, as a kernel's does.
+    """Return a function that runs work from another thread in the present event loop, such as a kernel's.
 
-    Where no loop runs, it does the work at once.
+    Without a running loop, it runs the work at once.
     """
     try:
         return asyncio.get_running_loop().call_soon_threadsafe
@@ -82,22 +82,22 @@ def in_this_loop() -> Callable[[Callable[[], None]], Any]:
 
 
 class LastOnly:
-    """Calls `work` soon after a request; requests that come before it begins are one request.
+    """Debounced calls of `work`: one soon after a request, for all requests until it starts.
 
-    Inside a running event loop (a kernel) a burst of requests ends in one call, which sees the last state. Without a
-    loop the call is made at once. Kernels may deliver messages in several threads: calls take turns, and the last one
-    to begin comes after the last request.
+    In a running event loop (a kernel) a burst of requests leads to one call, which sees the latest state. Without a
+    loop the call is made at once. Kernels may deliver messages in several threads: calls are made one at a time, and
+    the last call starts after the last request.
     """
 
     SECONDS = 0.02
-    """How long requests are gathered."""
+    """Time for which requests are gathered."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self.work, self.turn = work, threading.RLock()
         self._waiting, self._flag = False, threading.Lock()
 
     def request(self) -> None:
-        """Ask for a call."""
+        """Request a call."""
         with self._flag:
             if self._waiting:
                 return
@@ -111,6 +111,6 @@ class LastOnly:
 
     def _call(self) -> None:
         with self.turn:
-            # From here on a request is a new one: what it is about may not be seen by this call.
+            # A request from here on needs another call, since this one may not see its change.
             self._waiting = False
             self.work()

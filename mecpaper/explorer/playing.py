@@ -1,4 +1,4 @@
-"""Play the episodes of a state and measure them; no drawing and no widgets."""
+"""Play the episodes of a state and measure them, without drawing or widgets."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mecpaper.policies.stored import StoredPolicy
 from mecpaper.system import channel, secrecy
 
 DEVICE_EPISODES = 320
-"""Devices times episodes that are played for one figure: 16 episodes of 20 devices."""
+"""Devices times episodes played for a figure: 16 episodes of 20 devices."""
 
 SITUATIONS = 64
-"""Moments of the played episodes over which the plane of power and gain is averaged."""
+"""Sampled slots over which the plane of power and gain is averaged."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a state leads to, as plain arrays; a request is a chunk for which offloading was requested."""
+    """Result of a state as plain arrays; a request is a chunk for which offloading was requested."""
 
     state: State
     game: GameConfig
@@ -62,10 +62,10 @@ def compute(settings: Config, state: State, controllers: Controllers = CONTROLS)
 
     Args:
         settings: params.yaml.
-        state: what to play.
-        controllers: the policies that a state may name.
+        state: setting to play.
+        controllers: policies that the state may name.
     Raises:
-        ConfigError: one line for a state that cannot be played.
+        ConfigError: an invalid state, in one line.
     """
     config = game_of(settings, state)
     if state.controller not in controllers:
@@ -130,7 +130,7 @@ def compute(settings: Config, state: State, controllers: Controllers = CONTROLS)
 
 
 def notices(settings: Config, state: State, controller: StoredPolicy | Control, game: Game) -> Iterator[str]:
-    """Say where a controller is used outside what it was trained or planned for, one line for each difference."""
+    """Yield a line for each way in which a controller is used outside the setting of its training or planning."""
     if isinstance(controller, Control):
         if controller.planned and state.changes(settings.game):
             yield "Planned for the default setting; its actions stay the same here."
@@ -160,18 +160,18 @@ def notices(settings: Config, state: State, controller: StoredPolicy | Control, 
 def secure_plane(
     config: GameConfig, own_db: Tensor, offload: Tensor, power: Tensor, gain: Tensor, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Find where offloading is secure over own power and own gain, amid the others' transmissions, Eq. 5-13.
+    """Compute where offloading is secure, over own power and gain, given the others' transmissions, Eq. 5-13.
 
-    Situations are drawn from what was played; in each, one device is replaced by a probe with the power and gain of
-    the plane, and all others send what they sent. The estimation errors of the gains are drawn anew.
+    Situations are sampled from the played slots. In each, one device is replaced by a probe with the power and gain of
+    the plane; all others transmit as played. The estimation errors of the gains are drawn again.
 
     Args:
         config: the game.
         own_db: own gains, `[g]`, dB.
         offload, power, gain: `[slot, env, device, chunk]`: executed or not, W, true gain in dB.
-        seed: of the situations and the errors.
+        seed: seed of the situations and the errors.
     Returns:
-        own powers `[p]`, W; share of situations in which the probe is secure, `[g, p]`.
+        Own powers `[p]`, W; share of situations in which the probe is secure, `[g, p]`.
     """
     source, readings = torch.Generator().manual_seed(seed), config.readings
     flat = [part.transpose(2, 3).flatten(0, 2) for part in (offload, power, gain)]
@@ -192,7 +192,7 @@ def secure_plane(
     minimum = secrecy.estimated_gain_set(heard_db, draws, error, readings.gain_error)[2]
     draws = torch.rand(SITUATIONS, 1, generator=source).expand_as(probe_db)
     maximum = secrecy.estimated_gain_set(probe_db, draws, error, readings.gain_error)[1].unsqueeze(-1)
-    # Orthogonal access knows no interference; it also divides both bandwidths by N, which does not move the sign.
+    # Orthogonal access has no interference; it also divides both bandwidths by N, which does not change the sign.
     crowded = 0.0 if readings.access == "orthogonal" else 1.0
     at_server = crowded * (received * channel.from_decibel(others_db)).sum(dim=1).view(-1, 1, 1)
     at_eavesdropper = crowded * (received * minimum).sum(dim=1).view(-1, 1, 1)

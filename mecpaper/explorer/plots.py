@@ -1,4 +1,4 @@
-"""A result as a figure of seven panels."""
+"""Draw a result as a figure of seven panels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mecpaper.explorer.state import Reported
 from mecpaper.report.figures import STYLE
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0173b2", "#de8f05", "#029e73", "#c44601", "#b05fa0", "0.45"
-"""From the colour-blind palette, some darker so that text is legible; no two lines differ in colour alone."""
+"""Colours of the colour-blind palette, some darkened for legible text; lines also differ in style."""
 
 PANELS = (
     ("Secrecy rate of every request, Eq. 12", "worst-case secrecy rate, Mbit/s", ""),
@@ -29,14 +29,14 @@ PANELS = (
     ("Energy against its limit, Eq. 39", "slot", "J"),
     ("Offload share", "slot", ""),
 )
-"""Title, horizontal and vertical label of each panel."""
+"""Title, x label and y label of each panel."""
 
 DASHED = (0, (5, 2))
 BOX: dict[str, Any] = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.5}
 
 
 def canvas() -> Figure:
-    """Make an empty figure of seven panels, which `draw` can fill again and again."""
+    """Make an empty figure of seven panels, which `draw` can reuse."""
     style = {"axes.titlesize": 10, "axes.titleweight": "bold", "axes.titley": 1.03, "axes.titlelocation": "left"}
     with matplotlib.rc_context(STYLE | style):
         figure = Figure(figsize=(12.6, 6.4))
@@ -57,10 +57,10 @@ def draw(result: Result, reported: Reported | None = None, figure: Figure | None
     """Draw a result in seven panels.
 
     Args:
-        result: what `compute` returned.
-        reported: see `read_reported`; by default nothing of the paper's is marked.
-        figure: one from `canvas` to fill again, a new one by default. Its axes are kept, since making them is most of
-            the work.
+        result: as returned by `compute`.
+        reported: the paper's values to mark, see `read_reported`; by default none.
+        figure: a figure from `canvas` to reuse, a new one by default. Its axes are kept, since making them takes most
+            of the time.
     """
     figure, reported = figure or canvas(), reported or {}
     with matplotlib.rc_context(STYLE):
@@ -77,7 +77,7 @@ def draw(result: Result, reported: Reported | None = None, figure: Figure | None
 
 
 def png(figure: Figure, dpi: int = 100) -> bytes:
-    """Return a figure as PNG, with little compression since that is faster."""
+    """Render a figure as PNG, with little compression for speed."""
     buffer = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, dpi=dpi, pil_kwargs={"compress_level": 1})
@@ -85,14 +85,14 @@ def png(figure: Figure, dpi: int = 100) -> bytes:
 
 
 def round_ticks(axes: Axes) -> None:
-    """Give both axes at most six ticks, at round numbers."""
+    """Set at most six ticks at round numbers on both axes."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(value, 10) + 0.0:g}"))
 
 
 def clear(figure: Figure) -> None:
-    """Remove everything drawn into the axes, but not the axes."""
+    """Remove everything drawn on the axes, but not the axes."""
     for axes in figure.axes:
         for artist in (*axes.lines, *axes.patches, *axes.collections, *axes.images, *axes.texts):
             artist.remove()
@@ -101,7 +101,7 @@ def clear(figure: Figure) -> None:
 def write_key(
     axes: Axes, entries: Sequence[tuple[str, Any]], x: float = 0.02, y: float = 0.97, step: float = 0.085
 ) -> None:
-    """Name what is drawn, each in its colour, from the top down; a legend takes ten times as long."""
+    """Write labels in the colours of what they name, from top to bottom; a legend takes ten times as long."""
     align = "left" if x < 0.5 else "right"
     style: dict[str, Any] = {"fontsize": 8, "ha": align, "va": "top", "zorder": 5, "bbox": BOX | {"pad": 0.8}}
     for place, (text, color) in enumerate(entries):
@@ -117,7 +117,7 @@ def slots_of(values: NDArray) -> NDArray:
 
 
 def draw_secrecy(axes: Axes, result: Result) -> None:
-    """Draw the distribution of the worst-case secrecy rate of the requests, executed and refused apart."""
+    """Draw the distribution of the requests' worst-case secrecy rate, split into executed and refused."""
     rate, done = result.request_rate, result.request_done
     if not len(rate):
         axes.set_xlim(-20.0, 80.0)
@@ -133,7 +133,7 @@ def draw_secrecy(axes: Axes, result: Result) -> None:
 
 
 def draw_sor(axes: Axes, result: Result, reported: Reported) -> None:
-    """Draw the distribution of the safe offload rate over slots; episodes are ticks, the paper's values dashes."""
+    """Draw the distribution of the safe offload rate over slots, with ticks for episodes and dashes for the paper."""
     axes.set_xlim(0.0, 1.02)
     if not len(result.slot_sor):
         return without_requests(axes)
@@ -153,12 +153,12 @@ def draw_sor(axes: Axes, result: Result, reported: Reported) -> None:
 
 
 def attacker_color(result: Result, scenario: str, other: str) -> str:
-    """Return red for the attacker that is played."""
+    """Return red for the attacker that is played, `other` for the rest."""
     return RED if tuple(result.game.gain_db) == result.attackers[scenario] else other
 
 
 def draw_plane(axes: Axes, result: Result) -> None:
-    """Draw the share of situations in which a chunk is secure, over own power and gain, and some of the requests."""
+    """Draw the share of situations in which a chunk is secure, over own power and gain, with some of the requests."""
     left, right, low, high = extent = (result.power[0], result.power[-1], result.gain[0], result.gain[-1])
     axes.imshow(result.secure, origin="lower", aspect="auto", extent=extent, cmap="Blues", vmin=0, vmax=1.25)
     axes.grid(False)

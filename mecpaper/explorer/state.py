@@ -1,4 +1,4 @@
-"""What the controls say, and what params.yaml and the paper say about it."""
+"""Settings of the explorer, and how they relate to params.yaml and the paper."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mecpaper.config import Config, GameConfig
 from mecpaper.config.registry import ALGORITHMS
 
 KEYS = ("gain_db", "battery_capacity", "harvest_fraction", "devices", "cost_limit_fraction")
-"""The constants of the game that the explorer moves, by their names in params.yaml."""
+"""Constants of the game with a slider, by their names in params.yaml."""
 
 NAME = "explored"
-"""Name of the scenario in the snippet, and of the one that is trained live."""
+"""Name of the scenario in the snippet and in live trainings."""
 
 Reported = Mapping[tuple[str, str], float]
-"""(scenario, measure) -> what the paper reports for CPO-MADDPG."""
+"""(scenario, measure) -> the paper's value for CPO-MADDPG."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class State:
     episodes: int = 1
 
     def range_of(self, key: str) -> tuple[float, float]:
-        """Return a constant as a range; a single value is both ends."""
+        """Return a constant as a range; a single value is both of its ends."""
         value = getattr(self, key)
         return value if isinstance(value, tuple) else (value, value)
 
     def changes(self, game: GameConfig) -> dict[str, Any]:
-        """Return the constants that differ from those of `game`, as params.yaml writes them."""
+        """Return the constants that differ from those of `game`, in the form of params.yaml."""
         values = {key: getattr(self, key) for key in KEYS} | {"gain_db": list(self.gain_db)}
         return {key: value for key, value in values.items() if value != getattr(game, key)}
 
@@ -54,12 +54,12 @@ class State:
 
 
 def span(low: float, high: float) -> str:
-    """Format a range, or the one value that it holds."""
+    """Format a range, or a single value if its ends agree."""
     return f"{low:.3g}" if abs(high - low) < 1e-6 else f"{low:.3g} to {high:.3g}"
 
 
 def state_of(game: GameConfig, controller: str, episodes: int = 1) -> State:
-    """Return the state that plays a game as it is; unequal batteries are replaced by their mean."""
+    """Return the state of a game; unequal batteries are replaced by their mean."""
     values = {key: getattr(game, key) for key in KEYS} | {"gain_db": tuple(game.gain_db)}
     values["battery_capacity"] = float(np.mean(game.battery_capacity))
     return State(**values, controller=controller, episodes=episodes)
@@ -69,36 +69,36 @@ def game_of(settings: Config, state: State) -> GameConfig:
     """Return the game of a state.
 
     Raises:
-        ConfigError: one line with the key, the value and what is allowed, for a game that cannot be played.
+        ConfigError: an invalid state; one line with the key, the value and what is allowed.
     """
     return settings.game.changed(**state.changes(settings.game))
 
 
 def operating_points(settings: Config, keys: tuple[str, ...] = KEYS) -> dict[str, GameConfig]:
-    """Return the scenarios of params.yaml that change nothing but these constants, the default among them."""
+    """Return the scenarios of params.yaml that change only these constants, including the default."""
     names = [name for name, changes in settings.scenarios.items() if set(changes) <= set(keys)]
     return {name: settings.scenario(name) for name in names}
 
 
 def point_of(settings: Config, game: GameConfig) -> str | None:
-    """Return the name of the operating point that a game is; None for any other."""
+    """Return the name of the operating point with this game; None if there is none."""
     return next((name for name, point in operating_points(settings).items() if point == game), None)
 
 
 def values_of(settings: Config, key: str) -> list[tuple[float, float]]:
-    """Return the values of a constant in the scenarios that change it alone, as ranges, the narrowest first."""
+    """Return the values of a constant in the scenarios that change only it, as ranges, the narrowest first."""
     values = {state_of(game, "").range_of(key) for game in operating_points(settings, (key,)).values()}
     return sorted(values, key=lambda value: (value[1] - value[0], value))
 
 
 def attackers_of(settings: Config) -> dict[str, tuple[float, float]]:
-    """Return the range of gains in dB of every attacker, by scenario: those named so that change the gains alone."""
+    """Return the gain range of every attacker in dB, by scenario: those named attacker_* that change only the gains."""
     points = operating_points(settings, ("gain_db",)).items()
     return {name: (game.gain_db[0], game.gain_db[1]) for name, game in points if name.startswith("attacker_")}
 
 
 def read_reported(root: Path) -> Reported:
-    """Read the paper's measures from data/paper/reported.csv; of two values for one measure, the first."""
+    """Read the paper's measures from data/paper/reported.csv; of two values for a measure, take the first."""
     table = pd.read_csv(root / "data" / "paper" / "reported.csv")
     rows = table[(table["algorithm"] == "cpo_maddpg") & table["measure"].isin(["reward", "sor"])]
     rows = rows.drop_duplicates(["scenario", "measure"]).set_index(["scenario", "measure"])
@@ -106,14 +106,14 @@ def read_reported(root: Path) -> Reported:
 
 
 def snippet(settings: Config, state: State, algorithm: str) -> str:
-    """Return the lines for params.yaml with which `dvc repro` trains on a state and keeps the policy.
+    """Write the lines for params.yaml that make `dvc repro` train on a state and keep the policy.
 
     Args:
-        settings: params.yaml as it is.
-        state: what to reproduce.
+        settings: params.yaml.
+        state: setting to reproduce.
         algorithm: the algorithm to train.
     Raises:
-        ConfigError: a state that cannot be played.
+        ConfigError: an invalid state.
     """
     known = point_of(settings, game_of(settings, state))
     if any(known in names for key, names in settings.experiments.items() if key == algorithm):

@@ -1,4 +1,4 @@
-"""The controls of the explorer: they pass values on to the other modules, and put what these return on the page."""
+"""Controls of the explorer: they pass values to the other modules and show the results on the page."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WIDE = {"width": "96%"}
 
 
 def marked(widget: Any, name: str) -> Any:
-    """Give a widget the CSS class by which the page and the browser tests find it."""
+    """Add the CSS class by which the page and the browser tests find a widget."""
     widget.add_class(f"mx-{name}")
     return widget
 
@@ -43,7 +43,7 @@ def title(text: str) -> widgets.HTML:
 class LiveTab:
     """Buttons and curve of a live training.
 
-    `state` returns the state to train on, `trained` takes every policy that a training ends with, and the lock `turn`
+    `state` returns the state to train on, `trained` receives the policy at the end of a training, and the lock `turn`
     is held while the page changes.
     """
 
@@ -77,7 +77,7 @@ class LiveTab:
         self.text.value = line(kind, text)
 
     def begin(self, button: Any) -> None:
-        """Start a training on the present state."""
+        """Start a training on the current state."""
         if self.training is not None and self.training.status == "training":
             return
         soon = in_this_loop()
@@ -99,7 +99,7 @@ class LiveTab:
         self.stop.disabled = True
 
     def show(self) -> None:
-        """Show the training as it stands: curve, bar and text; at its end hand over the policy."""
+        """Update curve, bar and text of the training; at its end, hand over the policy."""
         with self.turn:
             training = self.training
             if training is None:
@@ -126,7 +126,7 @@ class LiveTab:
 
 
 class Explorer:
-    """The controls, the measures, the figure, a live training and a snippet; show it as the last line of a cell.
+    """Controls, measures, figure, live training and snippet; displayed as the last line of a notebook cell.
 
     Args:
         settings: params.yaml; the project's own by default.
@@ -136,7 +136,7 @@ class Explorer:
     def __init__(self, settings: Config | None = None, root: Path | None = None) -> None:
         self.root = root or find_root()
         self.settings = settings or load(self.root / "params.yaml")
-        # Small tensors: a second thread only takes time from the live training.
+        # The tensors are small: a second thread would only slow down a live training.
         torch.set_num_threads(1)
         self.policies = read_controllers(self.root, self.settings)
         self.reported = read_reported(self.root)
@@ -161,7 +161,7 @@ class Explorer:
         points = [start, *(state_of(game, "") for game in operating_points(self.settings).values())]
         rows = {}
         for key, (text, kind, minimum, maximum, step, style) in SLIDERS.items():
-            # Whatever params.yaml says can be shown.
+            # The sliders cover every value in params.yaml.
             ends = [end for point in points for end in point.range_of(key)]
             options: dict[str, Any] = {"min": min(minimum, *ends), "max": max(maximum, *ends), "step": step}
             slider = kind(value=getattr(start, key), readout_format=style, layout=WIDE, **options)
@@ -189,7 +189,7 @@ class Explorer:
         self.points.observe(self._move_to_point, "value")
 
     def _choices(self) -> list[tuple[str, str]]:
-        """Return labels and names of the controllers; the planner is among them before it has been searched."""
+        """Return labels and names of the controllers, including the planner before its search."""
         labels = {"planner": PLANNER} | {name: policy.label for name, policy in self.policies.items()}
         return [(label, name) for name, label in sorted(labels.items(), key=lambda pair: pair[0] == "planner")]
 
@@ -211,14 +211,14 @@ class Explorer:
 
     @property
     def state(self) -> State:
-        """What the controls say now."""
-        # Sliders count in steps of binary fractions; params.yaml has the decimal that was meant.
+        """The current values of the controls."""
+        # Rounding turns the sliders' binary fractions into the decimals of params.yaml.
         values: dict[str, Any] = {key: np.round(slider.value, 6).tolist() for key, slider in self.sliders.items()}
         values["gain_db"] = tuple(values["gain_db"])
         return State(**values, controller=self.controller.value, episodes=self.episodes.value)
 
     def refresh(self) -> None:
-        """Compute and draw what the controls say now; show what is wrong with an invalid state beside its control."""
+        """Compute and draw the current state; show the problem of an invalid state at its control."""
         started, state = time.perf_counter(), self.state
         if state.controller == "planner" and "planner" not in self.policies:
             return self._search()
@@ -234,14 +234,14 @@ class Explorer:
         self.notice.value = "".join(line("note", text) for text in result.notices)
         self._show_snippet(state)
         self.drawn += 1
-        # The first drawing also warms everything up.
+        # The first drawing includes one-time costs.
         spent = f"; drawn in {1e3 * (time.perf_counter() - started):.0f} ms" if self.drawn > 1 else ""
         played = f"{max(1, DEVICE_EPISODES // state.devices)} episodes without exploration noise"
         text = html.escape(f"{result.label}: {state}; {played}{spent}")
         self.footer.value = f'<span class="mx-hint" data-drawn="{self.drawn}">{text}</span>'
 
     def _search(self) -> None:
-        """Search the planner's plan in a thread, and draw when it is found."""
+        """Search a plan in a thread, and redraw when it is found."""
         self.notice.value = line("note", "The planner searches once, which takes some seconds.")
         if self.search is not None:
             return
@@ -259,7 +259,7 @@ class Explorer:
         return policy if isinstance(policy, StoredPolicy) else None
 
     def _at_default(self, state: State, result: Result) -> Result:
-        """Return what the same controller and episodes give at the default setting, which `result` may be."""
+        """Return the result of the same controller and episodes at the default setting."""
         key = (state.controller, state.episodes)
         if not state.changes(self.settings.game):
             self.at_default[key] = result
@@ -268,7 +268,7 @@ class Explorer:
         return self.at_default[key]
 
     def _hint(self, state: State, problem: str) -> None:
-        """Show the paper's and the training's values under each control, and a problem under the one it is about."""
+        """Show the paper's and the training's values under each control, and a problem under its control."""
         named = problem.partition(" ")[0].removeprefix("game.")
         policy, trained = self._trained(state), {}
         if policy:

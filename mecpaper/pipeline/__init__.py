@@ -1,1 +1,1 @@
-"""The pipeline: notebooks run in place, and everything rebuilt at a chosen scale."""
+"""The pipeline: execute notebooks in place, and rebuild everything at a chosen scale."""

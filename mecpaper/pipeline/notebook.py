@@ -1,6 +1,6 @@
-"""Notebooks as pipeline stages: run one through papermill, in place, and leave the same bytes every time.
+"""Execute notebooks in place with papermill, as pipeline stages; the same results give the same bytes.
 
-While a notebook runs, work inside the kernel reports its progress through a small file, shown here as a bar.
+Work inside the kernel reports its progress through a small file, which is shown here as a bar.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tqdm import tqdm
 from mecpaper.store.files import write_atomically
 
 PROGRESS_VARIABLE = "MECPAPER_PROGRESS"
-"""Environment variable that names the progress file; without it progress is drawn where the code runs."""
+"""Environment variable with the path of the progress file; without it the bar is drawn where the code runs."""
 
 _bars: dict[str, tqdm] = {}
 
 
 def report(done: int, total: int, label: str) -> None:
-    """Show how far a long piece of work is: in the terminal that runs the notebook, or here in the notebook.
+    """Report the progress of long work, to the terminal that runs the notebook or in the notebook itself.
 
     Args:
-        done, total: in any one unit.
-        label: what is being done.
+        done, total: in any unit.
+        label: name of the work.
     """
     path = os.environ.get(PROGRESS_VARIABLE)
     if path:
@@ -44,10 +44,10 @@ def report(done: int, total: int, label: str) -> None:
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
-    """Remove from an executed notebook, in place, all that differs between two runs with the same results.
+    """Remove from an executed notebook, in place, everything that differs between executions with the same results.
 
-    Cell ids and widget model ids are renumbered; run times, versions and papermill's records are dropped;
-    neighbouring pieces of one output stream are joined. Execution counts stay.
+    Cell ids and widget model ids are renumbered; times, versions and papermill's metadata are dropped; consecutive
+    pieces of one output stream are joined. Execution counts stay.
     """
     notebook.metadata = nbformat.from_dict(
         {
@@ -78,10 +78,10 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
 
 
 def run(path: Path) -> None:
-    """Execute a notebook in its folder and put the normalised result in its place.
+    """Execute a notebook in its folder and replace it by the normalised result.
 
     Args:
-        path: the notebook; left as it was if a cell fails.
+        path: the notebook; unchanged if a cell fails.
     Raises:
         papermill.PapermillExecutionError: a cell failed.
     """
@@ -106,7 +106,7 @@ def run(path: Path) -> None:
 
 
 def _watch(path: Path, stop: threading.Event) -> None:
-    """Draw the progress file as a bar with the remaining time until told to stop."""
+    """Draw the progress file as a bar with the remaining time, until `stop` is set."""
     bar: tqdm | None = None
     current = ""
     while not stop.wait(0.5):
@@ -125,7 +125,7 @@ def _watch(path: Path, stop: threading.Event) -> None:
 
 
 def run_all(paths: Sequence[Path]) -> int:
-    """Run notebooks in turn and return 0, or print the first failure as one line and return 1."""
+    """Execute notebooks in order and return 0; at the first failure, print one line and return 1."""
     import papermill
 
     for path in paths:

@@ -1,7 +1,7 @@
-"""Run the whole pipeline from nothing at a chosen scale, in a folder of its own.
+"""Run the whole pipeline from scratch at a chosen scale, in a separate folder.
 
-What the pipeline is made of is copied there and `dvc repro` called, so that nothing committed is touched. A run that
-was cut off is taken up where it stopped.
+The sources of the pipeline are copied there and `dvc repro` is run, so that committed results stay untouched. An
+interrupted rebuild continues where it stopped.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ UNFINISHED = ".unfinished"
 
 
 def with_scale(params: str, scale: str) -> str:
-    """Return the text of params.yaml with its one switch, `scale`, set to another.
+    """Set the key `scale` in the text of params.yaml.
 
-    Raises ConfigError when the text has no such switch.
+    Raises:
+        ConfigError: the text does not have the key exactly once.
     """
     changed, count = re.subn(r"(?m)^scale: \S+", f"scale: {scale}", params)
     if count != 1:
@@ -36,7 +37,7 @@ def with_scale(params: str, scale: str) -> str:
 
 
 def prepare(root: Path, folder: Path, scale: str) -> None:
-    """Lay out the pipeline's sources in a folder; results there are kept only if a run of them was cut off."""
+    """Copy the pipeline's sources into a folder; keep results there only if a rebuild was interrupted."""
     scales = load(root / "params.yaml").scales
     if scale not in scales:
         raise ConfigError(f"scale = {scale!r}: one of {', '.join(scales)}")
@@ -58,9 +59,10 @@ def prepare(root: Path, folder: Path, scale: str) -> None:
 
 
 def rebuild(root: Path, folder: Path, scale: str) -> int:
-    """Prepare the folder and run `dvc repro` in it; returns its exit status.
+    """Prepare the folder, run `dvc repro` in it, and return its exit status.
 
-    Raises ConfigError for a scale that does not exist, or while another run is at work in the folder.
+    Raises:
+        ConfigError: unknown scale, or another run is at work in the folder.
     """
     lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
     make_folder(folder.parent)
@@ -74,7 +76,7 @@ def rebuild(root: Path, folder: Path, scale: str) -> int:
 def _rebuild(root: Path, folder: Path, scale: str) -> int:
     prepare(root, folder, scale)
     own = {"MECPAPER_ROOT": str(folder), "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
-    # The Makefile says why DVC does not keep this cache in its usual place.
+    # The Makefile explains why DVC's cache is not in its usual place.
     environment = os.environ | own | {"DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "tmp" / "site")}
     dvc = [sys.executable, "-m", "dvc"]
     if not (folder / ".dvc").exists():
@@ -86,7 +88,7 @@ def _rebuild(root: Path, folder: Path, scale: str) -> int:
 
 
 def outcome(folder: Path) -> str:
-    """What came out, in a few lines: the final measures of each algorithm and where to look."""
+    """Summarise the final measures of each experiment in a few lines."""
     summary = pd.read_csv(folder / "data" / "runs" / "summary.csv")
     by = ["algorithm", "scenario"]
     columns = ["reward", "energy", "cost_limit", "ecpr_f", "sor", "offload_share"]
@@ -96,18 +98,18 @@ def outcome(folder: Path) -> str:
 
 
 def rebuild_and_tell(scale: str, folder: Path) -> int:
-    """Rebuild in a folder and print what came out and where it is; return the exit status.
+    """Rebuild in a folder, print the results and where they are, and return the exit status.
 
     Raises:
-        ConfigError: a scale that does not exist, or a folder that cannot be used.
+        ConfigError: unknown scale, or a folder that cannot be used.
     """
     started = time.monotonic()
     root, target = find_root(), folder.resolve()
     if target == root or target in root.parents:
-        raise ConfigError(f"folder = {str(folder)!r}: one that does not hold the project itself")
+        raise ConfigError(f"folder = {str(folder)!r}: a folder that does not contain the project is required")
     status = rebuild(root, target, scale)
     if status:
-        print(f"The pipeline stopped; the same command takes it up again in {folder}.", file=sys.stderr)
+        print(f"The pipeline stopped; run the same command to continue in {folder}.", file=sys.stderr)
         return status
     minutes, seconds = divmod(int(time.monotonic() - started), 60)
     print(f"\nScale {scale}, {minutes} min {seconds} s. {outcome(target)}")

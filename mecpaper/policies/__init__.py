@@ -1,1 +1,1 @@
-"""Policies to be played: stored actors, controls, the planner, ONNX files."""
+"""Policies: stored actors, controls, the planner, export to ONNX."""

@@ -1,4 +1,4 @@
-"""Controls: policies that learn nothing, each defined once, for any game."""
+"""Controls: policies without learning, for any game."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mecpaper.system.tasks import VARIABLES
 
 @dataclass(frozen=True)
 class Control:
-    """A named policy that learns nothing.
+    """A named policy without learning.
 
     Args:
         label: name shown in lists and tables.
-        policy: makes the policy of a game, whatever its number of devices and chunks.
+        policy: makes the policy for a game with any number of devices and chunks.
         planned: whether its actions were planned for the default setting.
     """
 
@@ -29,7 +29,7 @@ class Control:
 
 
 def uniform_random(game: Game) -> Policy:
-    """Draw every action uniformly from [-1, 1): each variable uniform in its range, offloading by a fair coin.
+    """Draw every action uniformly from [-1, 1): variables uniform in their ranges, offloading with probability 0.5.
 
     Source: §5.1.6 (Random).
     """
@@ -37,7 +37,7 @@ def uniform_random(game: Game) -> Policy:
 
 
 def all_request(game: Game) -> Policy:
-    """Request offloading for every chunk and draw all other actions uniformly, the transmit power among them.
+    """Request offloading for every chunk and draw all other actions uniformly, including the transmit power.
 
     Source: §5.2.3 (attackers without learning).
     """
@@ -59,7 +59,7 @@ def always_local(
     Args:
         frame_rate, resolution, cpu_frequency: actions in [-1, 1]; 0 is the middle of the range.
     Returns:
-        the factory of the policy, as `Control.policy`.
+        A factory of the policy, as for `Control.policy`.
     """
     signals = {"offload": -1.0, "frame_rate": frame_rate, "resolution": resolution, "cpu_frequency": cpu_frequency}
     chunk = torch.tensor([signals.get(name, 0.0) for name in VARIABLES])

@@ -1,7 +1,7 @@
-"""Trained actors as ONNX files: one for each device, which then needs neither torch nor this package.
+"""Export trained actors as ONNX files, one per device; running them needs neither torch nor this package.
 
-A file takes the device's observation in the units of the game and gives the actor's action and the decision that
-follows from it.
+The model maps a device's observation, in the units of the game, to the actor's action and to the decision in physical
+units.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 OPSET, IR_VERSION = 17, 8
-"""Of the files: old enough for runtimes on small devices, and all that the few operators need."""
+"""Versions of the files: low, for old runtimes on small devices; the operators need nothing newer."""
 
 
 def actor_model(policy: StoredPolicy, device: int, game: GameConfig) -> ModelProto:
-    """One device's actor as a graph.
+    """Make the ONNX model of one device's actor.
 
-    Inputs and outputs of the graph, all float32:
+    Inputs and outputs, all float32:
 
     - "observation" `[batch, feature]`, in the order of `Game.observation_names`: W, Hz, dB, J, Hz.
     - "action" `[batch, 5 K]` in [-1, 1], as `Game.step` takes it.
-    - "decision" `[batch, chunk, 5]` in the order of `VARIABLES`: offload as requested (0 or 1; whether it is secure,
-      Eq. 13, the device does not know), frame/s, pixel per side, W, Hz.
+    - "decision" `[batch, chunk, 5]` in the order of `VARIABLES`: offload as requested (0 or 1; the device
+      cannot tell whether it is secure, Eq. 13), frame/s, pixel per side, W, Hz.
 
     Args:
         policy: the trained actors.
-        device: which one, counted from 0.
-        game: what it was trained for; gives names and allowed ranges.
+        device: index of the device, from 0.
+        game: the game of the training, for the names and ranges of the variables.
     Raises:
-        ConfigError: a device that the policy does not have, sizes of another game, or the extra `onnx` is missing.
+        ConfigError: no such device, sizes that do not fit the game, or a missing extra `onnx`.
     """
     try:
         from onnx import TensorProto, checker, helper, numpy_helper
@@ -78,7 +78,7 @@ def actor_model(policy: StoredPolicy, device: int, game: GameConfig) -> ModelPro
             rows = apply("Relu", [rows], f"hidden_{layer}")
     action = apply("Tanh", [rows], "action")
 
-    # Eq. 26-30: the sign decides about offloading, the others are mapped onto their ranges.
+    # Eq. 26-30: the sign decides about offloading, the other signals are mapped onto their ranges.
     bounds = [(0.0, 0.0), (game.frame_rate[0], game.frame_rate[1]), (game.resolution[0], game.resolution[1])]
     for pair in (game.transmit_power, game.cpu_frequency):
         minimum, maximum = (game.per_device(value)[device] for value in pair)
@@ -114,14 +114,15 @@ def actor_model(policy: StoredPolicy, device: int, game: GameConfig) -> ModelPro
 
 
 def actor_to_onnx(policy: StoredPolicy, device: int, game: GameConfig, path: Path) -> None:
-    """Write one device's actor, atomically; arguments and errors as for `actor_model`."""
+    """Write one device's actor to a file, atomically; arguments and errors as for `actor_model`."""
     write_atomically(path, actor_model(policy, device, game).SerializeToString())
 
 
 def stored_policy(root: Path, experiment: Experiment) -> StoredPolicy:
-    """Read the policy that an experiment keeps in data/runs.
+    """Read the stored policy of an experiment from data/runs.
 
-    Raises ConfigError where there is no usable policy of it; says which there are.
+    Raises:
+        ConfigError: the policy is missing (the message lists the stored ones) or unusable.
     """
     path = folder_of(root, experiment) / "policy.safetensors"
     if not path.is_file():
@@ -138,13 +139,13 @@ def export_actors(
     Args:
         root: the project's folder.
         config: the whole configuration.
-        algorithm, scenario: whose policy.
-        folder: where to.
-        device: only this one, counted from 0; by default all.
+        algorithm, scenario: keys of the policy.
+        folder: target folder.
+        device: index of the only device to export, from 0; by default all.
     Returns:
-        the number of files.
+        The number of files.
     Raises:
-        ConfigError: there is no such policy or device, or the extra `onnx` is missing.
+        ConfigError: no such policy or device, or a missing extra `onnx`.
     """
     experiment = resolve(config, algorithm, scenario)
     policy = stored_policy(root, experiment)

@@ -1,4 +1,4 @@
-"""All that may control the devices of a game: the trained policies in data/runs, and the controls."""
+"""All policies that can control a game: the trained ones in data/runs, and the controls."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mecpaper.policies.planner import planned_local
 from mecpaper.policies.stored import StoredPolicy, read_policy
 
 Controllers = Mapping[str, StoredPolicy | Control]
-"""Policies by key: "algorithm/scenario" of a trained one, or a key of `CONTROLS`."""
+"""Policies by key: "algorithm/scenario" for trained ones, or a key of `CONTROLS`."""
 
 
 def read_policies(root: Path, settings: Config) -> dict[str, StoredPolicy]:
-    """Read the trained policies in data/runs, by "algorithm/scenario", those at the default setting first.
+    """Read the trained policies in data/runs, by "algorithm/scenario", the default scenario first.
 
-    Files that cannot be used, and those of algorithms and scenarios that params.yaml does not have, are left out.
+    Unusable files, and those of algorithms and scenarios that params.yaml does not have, are skipped.
 
     Args:
         root: the project's folder.
-        settings: gives the cost limit of each scenario.
+        settings: configuration, for the cost limit of each scenario.
     """
     paths = (root / "data" / "runs").glob("*/*/policy.safetensors")
     found = {}
@@ -37,5 +37,5 @@ def read_policies(root: Path, settings: Config) -> dict[str, StoredPolicy]:
 
 
 def read_controllers(root: Path, settings: Config) -> dict[str, StoredPolicy | Control]:
-    """Read the trained policies, and add the controls, of which the always-local one takes the planner's settings."""
+    """Read the trained policies and add the controls; the always-local control uses the planner's settings."""
     return {**read_policies(root, settings), **CONTROLS, "always_local": planned_local(root, settings.game)}

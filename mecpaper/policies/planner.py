@@ -1,9 +1,9 @@
-"""The planner: a search of the simulator itself for the best fixed policy, and the controls that come from it.
+"""The planner: a search in the simulator for the best fixed policy, and the controls derived from it.
 
-The planner is the yardstick of every learner. It optimises a short vector, a `Plan`, by CMA-ES on common random
-numbers, and is then measured on fresh episodes. It is not an upper bound: it is the best found in a family that is
-small but holds what a stationary (or a time- and battery-aware) policy of identical devices needs, among them
-unequal roles, since only some devices can gain by offloading at a time.
+The planner is the reference for every learner. It optimises a short vector, which a `Plan` turns into a policy, by
+CMA-ES on common random numbers; the result is measured on fresh episodes. It is not an upper bound, but the best policy
+found in a small family of stationary (or time- and battery-aware) policies. Devices may have different roles, since
+only some of them gain from offloading at a time.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ SIGNALS = (
     "local_frame_rate", "local_resolution", "local_cpu_frequency",
     "offload_frame_rate", "offload_resolution", "offload_transmit_power",
 )  # fmt: skip
-"""The actor outputs a plan sets, each in [-1, 1], for chunks that stay local and chunks that are sent."""
+"""The actor outputs that a plan sets, in [-1, 1], for chunks that stay local and for chunks that are sent."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """A family of policies described by one vector.
 
-    Per chunk index k, `round(share * N)` devices request offloading, a different set for each k, so that the
-    roles are spread. The vector holds the share (mapped from [-1, 1] to [0, 1]) and the `SIGNALS`; an adaptive
-    plan adds to each signal a slope on the payback of the slot and a slope on the battery level.
+    For each chunk index k, `round(share * N)` devices request offloading, a different set for each k. The vector has
+    the share (mapped from [-1, 1] to [0, 1]) and the `SIGNALS`. An adaptive plan also has, for each signal, a slope
+    over the payback of the slot and a slope over the battery level.
 
     Args:
-        adaptive: may depend on time and battery.
-        offloading: False holds the share at 0: the best always-local policy.
+        adaptive: let actions depend on time and battery.
+        offloading: if False, hold the share at 0, for always-local policies.
     """
 
     adaptive: bool = False
@@ -61,13 +61,13 @@ class Plan:
         return 1 + len(SIGNALS) * (3 if self.adaptive else 1)
 
     def policy(self, game: Game, vectors: Tensor) -> Policy:
-        r"""The policies of several vectors, one per run of the game.
+        r"""Turn vectors into policies, one per run of the game.
 
-        The payback of slot t is the weight its quality has in the return, $\sum_{s \ge t} 1/s$ (D11), less its
-        mean, which is 1.
+        The payback of slot t is the weight of its quality in the return, $\sum_{s \ge t} 1/s$ (D11), minus the mean
+        weight, 1.
 
         Args:
-            game: the game to be played; its `slot` and battery are read as it goes.
+            game: the game to play; the policy reads its slot and battery.
             vectors: `[run, size]`.
         """
         count = len(SIGNALS)
@@ -108,19 +108,19 @@ def plan(
     episodes: int = 2,
     price: float = 20.0,
 ) -> list[tuple[NDArray, float]]:
-    """Search a family of policies for the highest mean reward by CMA-ES; several searches side by side.
+    """Search a family of policies for the highest mean reward by CMA-ES; run several searches side by side.
 
     Args:
         configs: the game of each search; devices, chunks, slots and readings must agree.
-        seeds: of each search and of its episodes, which are the same for all its candidates.
-        family: which policies.
-        constrained: keep the mean energy at or under C_limit, by an exact penalty of `price` per J of excess.
+        seeds: one per search, for CMA-ES and for the episodes, which all candidates of a search share.
+        family: the family of policies.
+        constrained: keep the mean energy at or below C_limit, by an exact penalty of `price` per J of excess.
         generations, population: size of each search.
         episodes: random episodes per candidate.
-        price: reward taken per J of excess; far above what a J is worth.
+        price: penalty per J of excess, far above the reward that a J can earn.
     Returns:
-        for each search the best vector and its mean reward per device and slot on the planning episodes, less
-        the penalty of what excess is left.
+        For each search the best vector and its mean reward per device and slot on the planning episodes, minus the
+        penalty of any remaining excess.
     """
     game = Game([config for config in configs for _ in range(population)], episodes)
     limit, nothing = game.cost_limit.mean(dim=(1, 2)).double(), torch.empty(0)
@@ -146,9 +146,9 @@ def plan(
 
 
 def _search(family: Plan, seed: int, population: int) -> cma.CMAEvolutionStrategy:
-    """A search with random numbers of its own, so that it does not depend on those beside it.
+    """Start a search with its own random numbers, so that it does not depend on the searches beside it.
 
-    The reward has two basins, many frames at low resolution or few at high: seeds start in one and the other in turn.
+    The reward has two basins, many frames at low resolution or few at high resolution; seeds alternate between them.
     """
     import cma
 
@@ -170,7 +170,7 @@ def _search(family: Plan, seed: int, population: int) -> cma.CMAEvolutionStrateg
 def measure(
     configs: Sequence[GameConfig], family: Plan, vectors: Sequence[NDArray], seeds: Sequence[int], episodes: int
 ) -> pd.DataFrame:
-    """Measures of plans, each in its game and on its own fresh episodes: one row per plan (see `Measures.result`)."""
+    """Measure plans, each in its game and on its own fresh episodes: one row per plan (see `Measures.result`)."""
     game = Game(configs, episodes)
     policy = family.policy(game, torch.as_tensor(np.array(vectors), dtype=game.dtype))
     result = evaluate(policy, game, seeds)
@@ -182,26 +182,26 @@ FAMILIES = {
     "stationary": Plan(),
     "time and battery": Plan(adaptive=True),
 }
-"""The planner's families by the names of its table."""
+"""Families of the planner, by their names in its table."""
 
 GROUPS = 8
-"""Groups of evaluation episodes of a plan, for the interval of its measures."""
+"""Number of groups of evaluation episodes per plan, for the interval of its measures."""
 
 
 def planner_table(
     games: dict[Any, GameConfig], families: Sequence[str], restarts: int, generations: int, seed: int, episodes: int
 ) -> pd.DataFrame:
-    """Families of the planner with and without the constraint, several restarts, measured on fresh episodes.
+    """Plan with and without the constraint, with several restarts, and measure the plans on fresh episodes.
 
     Args:
-        games: games to plan for, by any label; all searches of a kind go side by side.
+        games: games to plan for, by label; searches of the same kind run side by side.
         families: keys of `FAMILIES`.
-        restarts: independent searches of each kind; their spread is the planner's own uncertainty.
-        generations: of each search.
-        seed, episodes: of the evaluation, split into `GROUPS` groups; the searches use their own episodes.
+        restarts: independent searches of each kind; their spread shows the planner's own uncertainty.
+        generations: generations of each search.
+        seed, episodes: for the evaluation, split into `GROUPS` groups; the searches use other episodes.
     Returns:
-        one row per search: game (its label), policy, constrained, restart, planned_reward (on the planning
-        episodes), reward with Student's 95 % interval over the groups, energy likewise, and other measures.
+        One row per search: game (its label), policy, constrained, restart, planned_reward (on the planning
+        episodes), reward and energy with Student's 95 % intervals over the groups, and other measures.
     """
     configs = [config for config in games.values() for _ in range(restarts)]
     seeds = list(range(restarts)) * len(games)
@@ -232,26 +232,26 @@ _KEPT = (
 
 
 def fixed_power_sor(config: GameConfig, seed: int, episodes: int) -> float:
-    """Return the safe offload rate of `controls.all_request`: every chunk requested, power uniform (§5.2.3).
+    """Measure the safe offload rate of `controls.all_request`: every chunk requested, power uniform (§5.2.3).
 
     Args:
-        config: the game; its attacker and number of devices matter.
-        seed, episodes: of the evaluation.
+        config: the game; the attacker and the number of devices matter.
+        seed, episodes: for the evaluation.
     Returns:
-        executed offloads per request.
+        Executed offloads per request.
     """
     game = Game([config], episodes)
     return float(evaluate(all_request(game), game, [seed])["sor"][0])
 
 
 def find_plan(config: GameConfig, generations: int) -> Control:
-    """Search twice for a stationary plan that keeps C_limit in a game, which takes some seconds.
+    """Find a stationary plan that keeps C_limit in a game, by two searches; this takes some seconds.
 
     Args:
         config: the game to plan for.
-        generations: of each search.
+        generations: generations of each search.
     Returns:
-        the better plan as a control: the same share of devices sends, whatever their number.
+        The better plan as a control; the share of devices that send is the same for any number of devices.
     """
     family = FAMILIES["stationary"]
     vector, _ = max(plan([config] * 2, [0, 1], family, True, generations), key=lambda pair: pair[1])
@@ -263,9 +263,9 @@ def planned_local(root: Path, config: GameConfig) -> Control:
 
     Args:
         root: the project's folder.
-        config: the game whose ranges turn the plan's settings into actions.
+        config: the game, whose ranges turn the plan's settings into actions.
     Returns:
-        the plan as a control; `CONTROLS["always_local"]` where there is no usable table.
+        The plan as a control; `CONTROLS["always_local"]` if there is no usable table.
     """
     try:
         table = pd.read_csv(root / "data" / "runs" / "planner.csv")

@@ -1,4 +1,4 @@
-"""Trained actors as a cell's `policy.safetensors` keeps them, for use without training."""
+"""Load trained actors from an experiment's `policy.safetensors`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mecpaper.env.measures import Policy
 
 @dataclass(frozen=True)
 class StoredPolicy:
-    """Trained actors, one per device, as `Training.policy` keeps them.
+    """Trained actors, one per device, as `Training.policy` returns them.
 
     Args:
         label: name in the list of algorithms.
-        algorithm: which one trained it.
-        layers: weights `[device, in, out]` and biases `[device, 1, out]` in turn.
-        centre, half: range of the observations it was trained on, `[device, feature]`.
-        cost_limit_fraction: C_limit / B_max of its training, None where nothing tells.
+        algorithm: key of the algorithm that trained it.
+        layers: weights `[device, in, out]` and biases `[device, 1, out]`, alternating.
+        centre, half: centre and half-width of the observations in training, `[device, feature]`.
+        cost_limit_fraction: C_limit / B_max in training, None if unknown.
     """
 
     label: str
@@ -39,9 +39,10 @@ class StoredPolicy:
     def from_tensors(
         cls, label: str, algorithm: str, tensors: dict[str, Tensor], cost_limit_fraction: float | None = None
     ) -> StoredPolicy:
-        """A policy from named tensors, half or single precision.
+        """Make a policy from named tensors in half or single precision.
 
-        Raises ConfigError for tensors that are no such policy.
+        Raises:
+            ConfigError: tensors are missing or do not fit together.
         """
         count = sum(name.startswith("layer.") for name in tensors)
         try:
@@ -59,7 +60,7 @@ class StoredPolicy:
         return len(self.centre)
 
     def trained_range(self, game: Game) -> dict[str, tuple[float, float]]:
-        """What it has seen in training, by key of params.yaml: gains in dB, battery in J, harvest over battery."""
+        """Return the ranges in training, by key of params.yaml: gains in dB, battery in J, harvest over battery."""
         columns = {name: i for i, name in enumerate(game.observation_names)}
         gain, battery, harvest = columns["gain_db_1"], columns["battery"], columns["harvest"]
         low, high = (float((self.centre[0] + sign * self.half[0])[gain]) for sign in (-1.0, 1.0))
@@ -68,15 +69,16 @@ class StoredPolicy:
         return {"gain_db": (low, high), "battery_capacity": (capacity,) * 2, "harvest_fraction": (share,) * 2}
 
     def policy(self, game: Game) -> Policy:
-        """The policy for a game; where the game has other devices than the training, they take turns as models.
+        """Make the policy for a game; with more devices than in training, the actors repeat.
 
-        Raises ConfigError where the game's observation or action has another size.
+        Raises:
+            ConfigError: the game's observations or actions have another size.
         """
         sizes = (self.layers[0].shape[1], self.layers[-1].shape[-1])
         if sizes != (game.observation_size, game.action_size):
             raise ConfigError(
-                f"controller = {self.label!r}: takes {sizes[0]} numbers and gives {sizes[1]}, "
-                f"the game has {game.observation_size} and {game.action_size}"
+                f"controller = {self.label!r}: maps {sizes[0]} numbers to {sizes[1]}, "
+                f"the game needs {game.observation_size} and {game.action_size}"
             )
         turn = torch.arange(game.devices)
         layers = [layer[turn % len(layer)] for layer in self.layers]
@@ -92,10 +94,10 @@ class StoredPolicy:
 
 
 def read_policy(path: Path, label: str, algorithm: str, cost_limit_fraction: float | None = None) -> StoredPolicy:
-    """The policy in a file; arguments as for `StoredPolicy`.
+    """Read a policy from a file; arguments as for `StoredPolicy`.
 
     Raises:
-        ConfigError: there is no such file, or it holds no policy.
+        ConfigError: the file does not exist or has no policy.
     """
     try:
         tensors = load(path.read_bytes())

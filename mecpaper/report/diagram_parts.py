@@ -1,6 +1,6 @@
-"""Parts of the diagrams: sheet, text, panels, arrows, and pictures of about a third of an inch.
+"""Parts of the diagrams: sheet, text, panels, arrows, and icons of about a third of an inch.
 
-A sheet is measured in inches from its lower left corner, so a text of 7 points is as large in print as it is here.
+Positions on a sheet are in inches from its lower left corner, so that text sizes in points are those in print.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _OF = {"reward": "cpo_maddpg", "energy": "lmaddpg", "edge": "maddpg", "limit": "
 COLORS = {"plain": to_rgb("0.35"), "target": to_rgb("0.45")}
 COLORS |= {role: to_rgb(ALGORITHMS[name].color) for role, name in _OF.items()}
 DASHES = {"limit": (0, (4, 2)), "target": (0, (1, 1.5))}
-"""Role of a part -> its colour, and a line style for limits and targets, so that they differ in more than colour."""
+"""Role of a part -> colour and line style; limits and targets differ in more than colour."""
 
 
 class Box(NamedTuple):
-    """A rectangle on the sheet, and the points where arrows meet it."""
+    """A rectangle on the sheet, with the points where arrows meet it."""
 
     x: float
     y: float
@@ -42,17 +42,17 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> float:
-        """Place of the right edge."""
+        """Position of the right edge."""
         return self.x + self.width
 
     @property
     def top(self) -> float:
-        """Place of the upper edge."""
+        """Position of the upper edge."""
         return self.y + self.height
 
     @property
     def middle(self) -> tuple[float, float]:
-        """Place of the centre."""
+        """Position of the centre."""
         return self.x + self.width / 2, self.y + self.height / 2
 
 
@@ -97,14 +97,14 @@ def box(axes: Axes, area: Box, title: str, *lines: str, role: str = "plain") -> 
 
 
 def stack(axes: Axes, front: Box, pitch: float) -> Box:
-    """Draw a panel with two more behind it, each a pitch up and to the right; return the rectangle around all three."""
+    """Draw a panel and two more behind it, shifted up and to the right; return the rectangle around all three."""
     for step in (2, 1, 0):
         panel(axes, front._replace(x=front.x + pitch * step, y=front.y + pitch * step), zorder=1.0 - 0.1 * step)
     return front._replace(width=front.width + 2 * pitch, height=front.height + 2 * pitch)
 
 
 def arrow(axes: Axes, *points: tuple[float, float], role: str = "plain") -> None:
-    """Draw an arrow along straight pieces from the first point to the last; its head is whole even on a dashed line."""
+    """Draw an arrow along straight pieces from the first point to the last, with a solid head even on a dashed line."""
     last, tip = np.array(points[-2]), np.array(points[-1])
     neck = tip - 0.06 * (tip - last) / np.hypot(*(tip - last))
     line = FancyArrowPatch(path=Path([*points[:-1], neck]), arrowstyle="-", linestyle=DASHES.get(role, "-"))
@@ -118,11 +118,11 @@ def layers(axes: Axes, places: Sequence[float], middle: float, sizes: Sequence[i
     """Draw layers of a network as bars, joined, with their widths above them.
 
     Args:
-        axes: where to draw.
+        axes: axes to draw on.
         places: x of each bar.
-        middle: height of their common middle.
-        sizes: units of each layer.
-        scale: height of a bar over the root of its units.
+        middle: y of their common middle.
+        sizes: number of units of each layer.
+        scale: height of a bar divided by the square root of its units.
     """
     halves, color = [0.5 * scale * size**0.5 for size in sizes], COLORS["plain"]
     for number, (place, half, size) in enumerate(zip(places, halves, sizes, strict=True)):
@@ -198,7 +198,7 @@ def headphones(axes: Axes, x: float, y: float) -> None:
 
 
 def sun(axes: Axes, x: float, y: float) -> None:
-    """Draw a sun: energy that is harvested."""
+    """Draw a sun, for harvested energy."""
     axes.add_patch(Circle((x, y), 0.075, color=COLORS["energy"]))
     for angle in np.arange(8) * np.pi / 4:
         reach = np.array([0.105, 0.155])

@@ -1,4 +1,4 @@
-"""Draw Figures 1-3 anew as diagrams: sizes of the model in, figure out."""
+"""Redraw Figures 1-3 as diagrams, from the sizes of the model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mecpaper.report.diagram_parts import BODY, COLORS, SMALL, TITLE, WIDTH, Box
 
 
 def scenario(devices: int, chunks: int) -> Figure:
-    """Draw devices, uplink, base station with server and eavesdropper, and what passes between them.
+    """Draw devices, uplink, base station with server, eavesdropper, and the data flow between them.
 
     Args:
         devices: N.
@@ -51,7 +51,7 @@ def scenario(devices: int, chunks: int) -> Figure:
 
 
 def _device(axes: Axes, devices: int) -> Box:
-    """Draw the device in front, with what it is made of, and others behind it."""
+    """Draw the device in front with its components, and others behind it."""
     front = Box(0.98, 0.42, 2.06, 2.98)
     parts.stack(axes, front, 0.08)
     title = rf"device $\mathbfit{{n}}$, one of $\mathbfit{{N}} \mathbf{{= {devices}}}$"
@@ -104,7 +104,7 @@ def _channels(axes: Axes, front: Box, station: Box, chunks: int) -> None:
 
 
 def decision(hidden: Sequence[int], chunks: int) -> Figure:
-    """Draw what becomes of one decision of one device in one slot, from its state to its battery.
+    """Draw how one decision of one device is processed in a slot, from its state to its battery.
 
     Args:
         hidden: widths of the actor's hidden layers.
@@ -186,7 +186,7 @@ def decision(hidden: Sequence[int], chunks: int) -> Figure:
 
 
 def architecture(hidden: Sequence[int], head_hidden: int, devices: int, chunks: int) -> Figure:
-    """Draw the parts of CPO-MADDPG and what passes between them in one update.
+    """Draw the parts of CPO-MADDPG and the data flow between them in one update.
 
     Args:
         hidden: widths of the hidden layers of the actors and of the critic's backbone.

@@ -1,4 +1,4 @@
-"""Draw figures: tidy data in, figure out. `save` writes SVG, PDF and PNG, the same bytes each time."""
+"""Draw figures from tidy data; `save` writes SVG, PDF and PNG with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STYLE: dict[Any, Any] = {
 
 
 def new_figure(width: float = 6.0, height: float = 3.6, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Make an empty figure in the project's style, not known to pyplot, and its axes; sizes in inches."""
+    """Make an empty figure in the project's style, outside pyplot, and its axes; sizes in inches."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(1, columns, squeeze=False)[0]
@@ -45,15 +45,15 @@ def new_figure(width: float = 6.0, height: float = 3.6, columns: int = 1) -> tup
 
 
 def _scale(axes: Axes, before: NDArray, x: ArrayLike, seeds: ArrayLike, ends: Iterable[ArrayLike]) -> None:
-    """Let an axis make room for the seeds' values, and for an interval as far as it is no wider than these.
+    """Set an axis to the range of the seeds' values, and of the interval as far as it extends that range at most once.
 
-    With two seeds Student's interval is 13 standard errors wide on either side; an axis that showed all of it would
-    flatten what was measured.
+    With two seeds Student's interval extends 13 standard errors to either side; showing all of it would flatten the
+    measured values.
 
     Args:
-        axes: where seeds and interval were drawn.
-        before: data limits from before that.
-        x: places of the points.
+        axes: axes with the seeds and the interval.
+        before: data limits before they were drawn.
+        x: positions of the points.
         seeds: values of the seeds.
         ends: lower and upper ends of the interval.
     """
@@ -77,16 +77,16 @@ def draw_curves(
     names: dict[str, str] = NAMES,
     by: str = "algorithm",
 ) -> None:
-    """Draw learning curves: for each algorithm, or other group, the mean over seeds with Student's interval as a band.
+    """Draw learning curves: for each algorithm or other group the mean over seeds, with Student's interval as a band.
 
     Args:
-        axes: where to draw.
+        axes: axes to draw on.
         curves: columns `by`, seed, episode and the measure; one row per point and seed.
-        measure: which column.
+        measure: column to draw.
         smoothing: points in the running mean of each seed's curve.
-        confidence: of the band.
+        confidence: confidence level of the band.
         names: value of `by` -> its name in the legend; drawn in this order.
-        by: column that tells the groups apart.
+        by: column with the groups.
     """
     for (group, name), style in zip(names.items(), ALGORITHMS.values(), strict=False):
         if group not in set(curves[by]):
@@ -107,12 +107,12 @@ def draw_curves(
 
 
 def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
-    """Draw one thin line per seed, unsmoothed: what a mean would hide.
+    """Draw one thin line per seed without smoothing, to show what the mean hides.
 
     Args:
-        axes: where to draw.
-        curves: of one algorithm; columns seed, episode and the measure.
-        measure: which column.
+        axes: axes to draw on.
+        curves: curves of one algorithm; columns seed, episode and the measure.
+        measure: column to draw.
     """
     for seed, run in curves.groupby("seed"):
         axes.plot(run["episode"], run[measure], linewidth=0.9, label=f"seed {seed}")
@@ -125,12 +125,12 @@ def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confide
     """Draw final measures over a setting: for each algorithm the mean with its interval, and every seed as a dot.
 
     Args:
-        axes: where to draw.
+        axes: axes to draw on.
         summary: columns algorithm, seed, `x` and the measure; one row per run.
-        x: column of the setting, numbers.
-        measure: which column.
-        confidence: of Student's interval.
-        label: of the horizontal axis.
+        x: column with the values of the setting.
+        measure: column to draw.
+        confidence: confidence level of Student's interval.
+        label: label of the horizontal axis.
     """
     levels = np.sort(summary[x].unique())
     step = float(np.diff(levels).min()) if len(levels) > 1 else 1.0
@@ -157,9 +157,9 @@ def draw_verdicts(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> N
     """Draw verdicts as a grid of coloured squares, each with its letter.
 
     Args:
-        axes: where to draw.
+        axes: axes to draw on.
         table: columns `rows`, `columns` and verdict.
-        rows, columns: what lies along either side; in the order of the table.
+        rows, columns: columns of the table for the rows and columns of the grid, in the table's order.
     """
     import seaborn as sns
 
@@ -184,12 +184,12 @@ def draw_verdicts(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> N
 
 
 def legend(figure: Figure, axes: Axes) -> None:
-    """Put the lines' names in a row above all axes, where they cover no data."""
+    """Put the legend in a row above all axes, where it covers no data."""
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=7)
 
 
 def mark_reported(axes: Axes, value: float, text: str) -> None:
-    """Draw a number that the paper prints as a thin line with its place."""
+    """Draw a number from the paper as a thin line, with its source as text."""
     axes.axhline(value, color="0.35", linewidth=0.8, linestyle=(0, (6, 3)))
     axes.annotate(
         text, (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6.5, color="0.3"
@@ -197,12 +197,12 @@ def mark_reported(axes: Axes, value: float, text: str) -> None:
 
 
 def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: int = 0) -> None:
-    """Write under a figure what it shows: scale, seeds, interval, and for curves their smoothing.
+    """Write below a figure its scale, seeds and interval, and for curves the smoothing.
 
     Args:
-        figure: where to write.
-        runs: what was drawn, curves or final measures; columns algorithm, scenario, seed and scale.
-        confidence: of the interval.
+        figure: figure to describe.
+        runs: the data drawn, curves or final measures; columns algorithm, scenario, seed and scale.
+        confidence: confidence level of the interval.
         smoothing: points in the running mean of a curve; 0 for final measures.
     """
     seeds = runs.groupby(["algorithm", "scenario"])["seed"].nunique()
@@ -220,14 +220,14 @@ def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: i
 
 
 def save(figure: Figure, folder: Path, name: str) -> dict[str, Path]:
-    """Write a figure as SVG, PDF and PNG; drawing the same data again gives the same bytes.
+    """Write a figure as SVG, PDF and PNG; the same data always give the same bytes.
 
     Args:
-        figure: what to write.
-        folder: where.
-        name: file name without ending, such as "fig04".
+        figure: figure to write.
+        folder: target folder.
+        name: file name without suffix, such as "fig04".
     Returns:
-        ending -> path.
+        Suffix -> path.
     """
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
     paths = {}

@@ -1,4 +1,4 @@
-"""Names, colours and letters by which figures, tables and pages show measures, algorithms, scenarios and verdicts."""
+"""Labels of measures, algorithms, scenarios and verdicts in figures, tables and pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mecpaper.config.registry import ALGORITHMS
 
 NAMES = {key: algorithm.label for key, algorithm in ALGORITHMS.items()}
-"""Algorithm -> its name in legends and tables, in their order."""
+"""Algorithm -> its name in legends and tables, in the order of both."""
 
 ORDER = tuple(NAMES)
 
@@ -22,7 +22,7 @@ AXES = {
     "latency": "latency per chunk (s)",
     "accuracy": "parsing accuracy per chunk, Eq. 16",
 }
-"""Measure -> its name along an axis."""
+"""Measure -> axis label."""
 
 MEASURES = {
     "reward": "reward",
@@ -32,7 +32,7 @@ MEASURES = {
     "sor": "SOR",
     "offload_share": "offloaded",
 }
-"""Measure -> its name at the head of a column."""
+"""Measure -> column title."""
 
 SCENARIOS = {
     "default": "default",
@@ -48,11 +48,11 @@ SCENARIOS = {
     "cost_discount_none": r"$\gamma_c = 0$",
     "cost_discount_same": r"$\gamma_c = \gamma_r$",
 }
-"""Scenario -> its name in a legend."""
+"""Scenario -> its name in legends."""
 
 
 class Mark(NamedTuple):
-    """How a verdict is marked in a grid: a letter too, so that colour is never the only difference."""
+    """Mark of a verdict in a grid; the letter keeps colour from being the only difference."""
 
     letter: str
     color: str

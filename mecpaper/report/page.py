@@ -1,6 +1,6 @@
-"""The results in one page, figures/summary.md, and the same in README.md. No number in it is typed.
+"""Write the results as one page, figures/summary.md, from stored tables; no number is typed by hand.
 
-README.md holds the same text between two marks; a test compares them, and `refresh_readme` renews it.
+README.md has the same text between two marks. A test compares them; `refresh_readme` updates it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mecpaper.store.files import write_atomically
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 EARLIER = "conservative_start"
-"""Scenario with the learning numbers before the present ones were found (D34, D40)."""
+"""Scenario with the earlier learning settings (D34, D40)."""
 
 
 def overall(summary: pd.DataFrame, planner: pd.DataFrame, scenario: str = "default") -> pd.DataFrame:
@@ -27,10 +27,10 @@ def overall(summary: pd.DataFrame, planner: pd.DataFrame, scenario: str = "defau
 
     Args:
         summary: a row per run.
-        planner: data/runs/planner.csv; the yardstick is its best stationary policy that keeps the limit.
-        scenario: whose runs.
+        planner: data/runs/planner.csv; the reference is its best stationary policy that keeps the limit.
+        scenario: scenario of the runs.
     Returns:
-        a row per algorithm: mean and half-width of Student's 95 % interval of each measure, percent of the planner.
+        A row per algorithm: mean and half-width of Student's 95 % interval of each measure, percent of the planner.
     """
     chosen = summary[summary["scenario"] == scenario]
     rows = []
@@ -48,7 +48,7 @@ def overall(summary: pd.DataFrame, planner: pd.DataFrame, scenario: str = "defau
 def page(
     summary: pd.DataFrame, planner: pd.DataFrame, verdicts: pd.DataFrame, robustness: pd.DataFrame, devices: int
 ) -> str:
-    """Compose the page, in Markdown, from tables of data/runs and the number of devices of the default game."""
+    """Compose the page in Markdown, from tables of data/runs and the number of devices of the default game."""
     default = summary[summary["scenario"] == "default"]
     updates = default.loc[default["updates"] > 0, "updates"]
     tally = ", ".join(f"{count} {name}" for name, count in verdicts["verdict"].value_counts().items())
@@ -90,17 +90,17 @@ def page(
 
 
 def read_page(root: Path) -> str:
-    """Compose the page from the tables and the configuration in the project's folder."""
+    """Compose the page from the stored tables and the configuration of a project."""
     names = ("summary", "planner", "verdicts", "robustness")
     tables = {name: pd.read_csv(root / "data" / "runs" / f"{name}.csv") for name in names}
     return page(**tables, devices=config.load(root / "params.yaml").game.devices)
 
 
 def insert(readme: str, text: str) -> str:
-    """Put the text between the two marks of a README.
+    """Insert the text between the two marks of a README.
 
     Raises:
-        ValueError: the README does not have both marks once.
+        ValueError: the README does not have each mark exactly once.
     """
     changed, count = re.subn(f"(?s){BEGIN}.*{END}", lambda _: f"{BEGIN}\n{text}{END}", readme)
     if count != 1:
@@ -109,7 +109,7 @@ def insert(readme: str, text: str) -> str:
 
 
 def refresh_readme(root: Path) -> None:
-    """Renew the results that README.md shows between its marks, from the stored tables."""
+    """Update the results between the marks in README.md from the stored tables."""
     path = root / "README.md"
     write_atomically(path, insert(path.read_text(encoding="utf-8"), read_page(root)))
 

@@ -1,4 +1,4 @@
-"""Statistics over seeds: Student's interval, running mean, convergence and spread of curves, slope, planner share."""
+"""Statistics over seeds: Student's interval, running mean, parts and convergence of curves, slope, best plan."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 PART = 0.2
-"""Share of the training that counts as its early, and as its late, part."""
+"""Share of the training that counts as its early part, and as its late part."""
 
 
 def interval(samples: ArrayLike, confidence: float = 0.95) -> tuple[Any, Any, Any]:
-    """Compute the mean over seeds and Student's interval of it.
+    """Compute the mean over seeds and its Student's interval.
 
     Args:
-        samples: `[seed]` or `[seed, point]`; NaN is a missing value and is left out.
-        confidence: share of the interval, in (0, 1).
+        samples: `[seed]` or `[seed, point]`; NaN marks missing values.
+        confidence: confidence level, in (0, 1).
     Returns:
-        mean, lower and upper end: numbers, or `[point]`. With one seed the ends are infinite, with none all are NaN.
+        Mean, lower and upper end: numbers, or `[point]`. With one seed the ends are infinite, without any all are NaN.
     Raises:
         ValueError: samples without an axis of seeds, or a confidence outside (0, 1).
     """
@@ -39,13 +39,13 @@ def interval(samples: ArrayLike, confidence: float = 0.95) -> tuple[Any, Any, An
 
 
 def running_mean(values: ArrayLike, width: int) -> NDArray:
-    """Compute the mean over the last `width` points, over fewer at the start.
+    """Compute the mean over the last `width` points, or fewer at the start.
 
     Args:
-        values: `[point]` or `[seed, point]`; NaN is a missing value and is left out.
-        width: number of points, at least 1; 1 changes nothing.
+        values: `[point]` or `[seed, point]`; NaN marks missing values.
+        width: number of points, at least 1; with 1 the values stay as they are.
     Returns:
-        the same shape; a window that holds nothing but NaN gives NaN.
+        The same shape; NaN where a window has no values.
     Raises:
         ValueError: a width below 1.
     """
@@ -60,12 +60,12 @@ def convergence(episodes: ArrayLike, values: ArrayLike, window: float = 50.0, to
     """Find the first episode from which the running mean stays near its final value.
 
     Args:
-        episodes: `[point]`, rising.
-        values: `[point]`, a learning curve; NaN gives NaN.
-        window: length of the running mean in episodes; at least two points.
-        tolerance: what "near" is, as a share of the final value's size.
+        episodes: `[point]`, increasing.
+        values: `[point]`, a learning curve.
+        window: length of the running mean in episodes; at least two points are used.
+        tolerance: maximum distance, relative to the absolute final value.
     Returns:
-        an episode; the last one where the curve reaches its final value only there.
+        An episode, which may be the last; NaN with missing values or fewer than two points.
     """
     episodes, values = np.asarray(episodes, dtype=float), np.asarray(values, dtype=float)
     if len(values) < 2 or np.isnan(values).any():
@@ -77,7 +77,7 @@ def convergence(episodes: ArrayLike, values: ArrayLike, window: float = 50.0, to
 
 
 def part_of(curve: pd.DataFrame, part: str) -> pd.DataFrame:
-    """Select the early or the late part of learning curves, a fifth of the training each.
+    """Select the early or the late part of learning curves, each a share `PART` of the training.
 
     Args:
         curve: a row per seed, a column per episode.
@@ -91,9 +91,9 @@ def slope(levels: pd.DataFrame) -> pd.Series:
     """Fit a straight line to each seed's values over a setting, by least squares.
 
     Args:
-        levels: a row per seed, a column per level of the setting, named by its number; seeds with a gap are left out.
+        levels: a row per seed, a column per level of the setting, named by its value; incomplete rows are dropped.
     Returns:
-        slope per unit of the setting, by seed.
+        Slope per unit of the setting, by seed.
     """
     table = levels.dropna()
     centred = table.columns.to_numpy(float) - np.mean(table.columns.to_numpy(float))
@@ -101,12 +101,12 @@ def slope(levels: pd.DataFrame) -> pd.Series:
 
 
 def best_plan(planner: pd.DataFrame, policy: str = "stationary", constrained: bool = True) -> float:
-    """Look up the reward of the best plan of a family: the yardstick of "of the planner".
+    """Look up the reward of the best plan of a family, the reference for "of the planner".
 
     Args:
         planner: data/runs/planner.csv.
-        policy: which family.
-        constrained: of the plans that keep the energy limit, or of those that need not.
+        policy: family of plans.
+        constrained: plans that keep the energy limit, or those planned without it.
     """
     chosen = (planner["policy"] == policy) & (planner["constrained"] == constrained)
     return float(planner.loc[chosen, "reward"].max())

@@ -1,4 +1,4 @@
-"""Make tables: tidy data in, table out. `save` writes CSV and LaTeX."""
+"""Make tables from tidy data; `save` writes them as CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def intervals(summary: pd.DataFrame, by: str, measures: Iterable[str], confidenc
     """Compute mean and Student's interval over seeds of each measure in each group.
 
     Args:
-        summary: one row per group and seed; a seed without a value (SOR where nothing is requested) is left out.
-        by: column that names a group.
+        summary: one row per group and seed; missing values (SOR without requests) are skipped.
+        by: column with the groups.
         measures: columns to summarise.
-        confidence: of the interval.
+        confidence: confidence level of the interval.
     Returns:
-        columns `by`, measure, mean, lower, upper, seeds; NaN where no seed has a value.
+        Columns `by`, measure, mean, lower, upper, seeds; NaN if no seed has a value.
     """
     rows = [
         (key, measure, *interval(group[measure], confidence), group[measure].count())
@@ -35,11 +35,11 @@ def intervals(summary: pd.DataFrame, by: str, measures: Iterable[str], confidenc
 
 
 def beside_reported(measured: pd.DataFrame, reported: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Make one row per group with each measure as text "mean [lower, upper]" and the paper's number beside it.
+    """Make a row per group with each measure as "mean [lower, upper]" and the paper's number beside it.
 
     Args:
         measured: as `intervals` returns it, with the group column `by`.
-        reported: columns `by`, measure and value: what the paper prints.
+        reported: the paper's numbers, with columns `by`, measure and value.
         by: the group column, such as "devices".
     """
     printed = reported.set_index([by, "measure"])["value"]
@@ -56,13 +56,13 @@ def beside_reported(measured: pd.DataFrame, reported: pd.DataFrame, by: str) -> 
 
 
 def reported(registry: pd.DataFrame, place: str) -> pd.DataFrame:
-    """Select what the paper prints in a table of results; its one penalty ratio stands beside both definitions (D16).
+    """Select the paper's numbers in a table of results; its one penalty ratio is used for both definitions (D16).
 
     Args:
         registry: data/paper/reported.csv.
         place: such as "Table 3".
     Returns:
-        columns scenario, measure and value (a number).
+        Columns scenario, measure and value (a number).
     """
     chosen = registry[(registry["place"] == place) & registry["measure"].isin(["reward", "ecpr", "sor"])]
     chosen = chosen[["scenario", "measure", "value"]].assign(value=chosen["value"].astype(float))
@@ -71,13 +71,13 @@ def reported(registry: pd.DataFrame, place: str) -> pd.DataFrame:
 
 
 def parameters(settings: Config, registry: pd.DataFrame) -> pd.DataFrame:
-    """List every number of the model and of the learning, beside what the paper prints.
+    """List all parameters of the model and of learning beside the paper's values.
 
     Args:
         settings: the whole configuration.
         registry: data/paper/reported.csv, empty cells as "".
     Returns:
-        columns parameter (its key in params.yaml), used, printed, place; the last two empty where nothing is printed.
+        Columns parameter (key in params.yaml), used, printed, place; the last two are empty if nothing is printed.
     """
 
     def flatten(prefix: str, value: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def parameters(settings: Config, registry: pd.DataFrame) -> pd.DataFrame:
 def to_markdown(table: pd.DataFrame) -> str:
     """Format a table as Markdown, without its index.
 
-    `DataFrame.to_markdown` neither escapes "|" nor leaves columns unpadded, which makes long rows of claims unreadable.
+    Unlike `DataFrame.to_markdown`, it escapes "|" and does not pad columns, which would make long rows unreadable.
     """
 
     def row(entries: Iterable[object]) -> str:
@@ -114,7 +114,7 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str, mathematics: Sequence[str] = ()) -> str:
-    """Format a table as a LaTeX float with rules of the booktabs package; columns `mathematics` are set as formulas."""
+    """Format a table as a LaTeX float with booktabs rules; the columns in `mathematics` are formulas."""
     text = table.map(str)
     text[list(mathematics)] = text[list(mathematics)].map("${}$".format)
     style = text.style.hide(axis="index").format_index(axis="columns", escape="latex")

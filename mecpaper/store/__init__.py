@@ -1,1 +1,1 @@
-"""Results as files: written atomically, with checksums, read as tables. No torch."""
+"""Results as files: atomic writes, checksums, tables. No torch."""

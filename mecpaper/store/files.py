@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the whole new ones, whenever the process dies."""
+"""Write files atomically: after a crash a file is either the old one or the complete new one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 UNFINISHED = ".part"
-"""Ending of a file that is being written; git and dvc ignore it."""
+"""Suffix of a file that is being written; git and DVC ignore it."""
 
 
 class StorageError(OSError):
@@ -17,10 +17,10 @@ class StorageError(OSError):
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it.
+    """Make a folder and its parents.
 
     Raises:
-        StorageError: it cannot be made.
+        StorageError: the folder cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -29,12 +29,12 @@ def make_folder(folder: Path) -> None:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make a folder, remove what killed writers left in it, and see that a file can be written there.
+    """Make a folder, remove unfinished files in it, and check that it is writable.
 
-    To be called before long work whose results go there, by the only process that writes there.
+    Call it before long work that ends in this folder, and only from the one process that writes there.
 
     Raises:
-        StorageError: it cannot be written to.
+        StorageError: the folder is not writable.
     """
     make_folder(folder)
     for left in folder.glob(f".*{UNFINISHED}"):
@@ -45,10 +45,10 @@ def prepare_folder(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that it is either the old one or the whole new one, whenever the process dies.
+    """Write a file atomically: after a crash it is either the old one or the complete new one.
 
     Raises:
-        StorageError: no room, no permission; the old file is as it was.
+        StorageError: no space or no permission; the old file is unchanged.
     """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
@@ -66,10 +66,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 def _storage_error(path: Path, error: OSError) -> StorageError:
     return StorageError(
-        f"{path}: cannot be written ({error.strerror}); what was there is unchanged, start again when this is mended"
+        f"{path}: cannot be written ({error.strerror}); the old content is unchanged, fix the cause and start again"
     )
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV, six significant digits, missing values empty, atomically."""
+    """Write a table as CSV, atomically, with six significant digits; missing values are empty."""
     write_atomically(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))

@@ -1,8 +1,9 @@
-"""Where the results of experiments lie, and how they are read and written.
+"""Read and write the stored results of experiments.
 
-An experiment has a folder `data/runs/<algorithm>/<scenario>/` with `experiment.json` (what was trained: the numbers,
-the version and the key over both), `curves.csv`, `summary.csv` and, where it is kept, `policy.safetensors`.
-`experiment.json` is written last, so a folder with it is complete; the checksums of the others are in `SHA256SUMS`.
+An experiment has a folder `data/runs/<algorithm>/<scenario>/` with `experiment.json` (the numbers it was trained with,
+the results version and the key over both), `curves.csv`, `summary.csv` and, for some scenarios, `policy.safetensors`.
+`experiment.json` is written last, so that a folder that has it is complete; `SHA256SUMS` has the checksums of the
+other files.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ SUMMARY_COLUMNS = (
 )  # fmt: skip
 
 MARK, CHECKSUMS = "experiment.json", "SHA256SUMS"
-"""Names of the file that completes an experiment's folder, and of the one that lists the checksums of the others."""
+"""Names of the file that completes an experiment's folder, and of the list of checksums of the other files."""
 
 
 class DamagedError(RuntimeError):
-    """A result that was changed since it was written."""
+    """A stored result that has changed since it was written."""
 
 
 def folder_of(root: Path, experiment: Experiment) -> Path:
@@ -40,7 +41,7 @@ def folder_of(root: Path, experiment: Experiment) -> Path:
 
 
 def complete(folder: Path, numbers: dict[str, Any], version: int = RESULTS_VERSION) -> None:
-    """Write checksums of an experiment's files, and the file that says what they are of and completes the folder."""
+    """Complete an experiment's folder: write the checksums of its files, then `experiment.json`."""
     write_atomically(folder / CHECKSUMS, "".join(f"{digest}  {name}\n" for name, digest in _digests(folder).items()))
     content = {"key": fingerprint(numbers, version), "results_version": version, **numbers}
     write_atomically(folder / MARK, json.dumps(content, indent=1, sort_keys=True) + "\n")
@@ -54,7 +55,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a complete folder says of itself: key, version, and the numbers the results were computed from."""
+    """Content of `experiment.json`: key, results version, and the numbers that the results were computed from."""
 
     key: str
     version: int
@@ -62,10 +63,10 @@ class Stored:
 
 
 def read(folder: Path) -> Stored | None:
-    """Read what a folder's results were computed from; None where it is not complete.
+    """Read `experiment.json` of a folder and verify the checksums; None if the folder is not complete.
 
     Raises:
-        DamagedError: one of its files is not what training wrote.
+        DamagedError: a file differs from what training wrote.
     """
     try:
         content: dict[str, Any] = json.loads((folder / MARK).read_text(encoding="utf-8"))
@@ -93,10 +94,10 @@ def _damaged(path: Path) -> DamagedError:
 
 
 def missing(experiments: Sequence[Experiment], root: Path) -> list[Experiment]:
-    """Return those whose results are not stored, or are of other numbers or another version.
+    """Select the experiments that have no stored results with their numbers and the current results version.
 
     Raises:
-        DamagedError: one of the files is not what training wrote.
+        DamagedError: a file differs from what training wrote.
     """
     return [e for e in experiments if (stored := read(folder_of(root, e))) is None or stored.key != e.key]
 
@@ -105,8 +106,8 @@ def status(config: Config, root: Path) -> list[dict[str, str]]:
     """List every experiment that params.yaml names, and every other folder of results.
 
     Returns:
-        for each its name, "experiment"; "state": stored, missing, other configuration, other version, damaged or left
-        over; and "detail", such as the numbers that differ.
+        A row for each: "experiment", its name; "state": stored, missing, other configuration, other version, damaged or
+        left over; "detail", such as the numbers that differ.
     """
     rows = []
     wanted = {experiment.name: experiment for experiment in named(config)}
@@ -121,11 +122,11 @@ def status(config: Config, root: Path) -> list[dict[str, str]]:
         else:
             state = "missing" if stored is None else "stored"
         if experiment is None:
-            state, detail = "left over", "params.yaml does not name it"
+            state, detail = "left over", "not named in params.yaml"
         elif stored is not None and stored.numbers != experiment.numbers:
             state, detail = "other configuration", "; ".join(_differences(stored.numbers, experiment.numbers))
         elif stored is not None and stored.version != RESULTS_VERSION:
-            state, detail = "other version", f"{stored.version}, now {RESULTS_VERSION}: try restamp"
+            state, detail = "other version", f"{stored.version}, now {RESULTS_VERSION}: run restamp"
         rows.append({"experiment": name, "state": state, "detail": detail})
     return rows
 
@@ -138,18 +139,18 @@ def _differences(stored: Any, now: Any, key: str = "") -> list[str]:
 
 
 def read_tables(root: Path, name: str) -> pd.DataFrame:
-    """Read one kind of table of all stored experiments into one frame.
+    """Read one kind of table of all stored experiments into one data frame.
 
     Args:
         root: the project's folder.
         name: "curves" or "summary".
     Raises:
         FileNotFoundError: nothing is stored.
-        DamagedError: one of the files is not what training wrote.
+        DamagedError: a file differs from what training wrote.
     """
     folders = sorted(path.parent for path in (root / "data" / "runs").glob(f"*/*/{MARK}"))
     if not folders:
-        raise FileNotFoundError(f"data/runs of {root.name}: no stored experiment, run the training stages first")
+        raise FileNotFoundError(f"data/runs of {root.name}: no stored experiment; run the training stages first")
     for folder in folders:
         read(folder)
     return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)

@@ -1,1 +1,1 @@
-"""From experiments to stored results: the loop of Algorithm 1, checkpoints, processes and clusters, the search."""
+"""From experiments to stored results: the loop of Algorithm 1, checkpoints, local and cluster training, the search."""

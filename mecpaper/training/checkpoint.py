@@ -1,4 +1,4 @@
-"""The file a training resumes from: safetensors, which cannot hold code, with a checksum over everything in it."""
+"""Write and read checkpoints: safetensors files, which cannot contain code, with a checksum over the content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CheckpointError(RuntimeError):
 
 
 def checksum(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
-    """Compute the CRC-32 of names, values and metadata; finds a flipped bit, not a forger."""
+    """Compute the CRC-32 of names, values and metadata; it detects damage, not forgery."""
     value = zlib.crc32(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -33,23 +33,23 @@ def write(path: Path, key: str, counters: dict[str, Any], tensors: dict[str, Ten
 
     Args:
         path: the file.
-        key: of what is trained; only the same may resume.
+        key: fingerprint of the experiments; only the same experiments may resume.
         counters: plain numbers of the state.
-        tensors: the rest of the state; contiguous, on the CPU.
+        tensors: the rest of the state, contiguous and on the CPU.
     """
     metadata = {"key": key, "counters": json.dumps(counters)}
     write_atomically(path, save(tensors, metadata | {"checksum": checksum(tensors, metadata)}))
 
 
 def read(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read counters and tensors of a checkpoint.
+    """Read the counters and tensors of a checkpoint.
 
     Raises:
         CheckpointError: the file is damaged, or belongs to another configuration or version.
     """
 
     def damaged(reason: str) -> CheckpointError:
-        return CheckpointError(f"checkpoint {path}: damaged ({reason}); delete it to start this experiment anew")
+        return CheckpointError(f"checkpoint {path}: damaged ({reason}); delete it to start this experiment again")
 
     try:
         with safe_open(path, framework="pt") as file:
@@ -62,6 +62,6 @@ def read(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if metadata.get("key") != key:
         raise CheckpointError(
             f"checkpoint {path}: of another configuration or version ({metadata.get('key')}, "
-            f"wanted {key}); delete it to start this experiment anew"
+            f"wanted {key}); delete it to start this experiment again"
         )
     return json.loads(metadata["counters"]), stored

@@ -1,7 +1,7 @@
-"""Experiments on the workers of a Dask scheduler where `DASK_SCHEDULER_ADDRESS` names one, otherwise here in turn.
+"""Train experiments on the workers of a Dask scheduler if `DASK_SCHEDULER_ADDRESS` is set, else in this process.
 
-Workers that see the project's folder train into it and share its checkpoints, so that an experiment whose worker died
-is taken up by another where it stopped. Workers elsewhere train in a folder of their own and send the files back.
+Workers that see the project's folder train into it and share its checkpoints: if a worker dies, another resumes its
+experiment. Other workers train in a temporary folder and send the files back.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ PATIENCE = 60.0
 
 
 class ClusterError(RuntimeError):
-    """What went wrong between here and the workers, in one line for each experiment."""
+    """A problem with the scheduler or its workers; failed experiments are listed in one line."""
 
 
 def train(experiments: Sequence[Experiment], root: Path, progress: Progress | None = None) -> list[Experiment]:
-    """Train experiments into data/runs, but not those that are stored already.
+    """Train the experiments whose results are not stored, into data/runs.
 
     Args:
-        experiments: which.
+        experiments: experiments to train.
         root: the project's folder.
-        progress: see `mecpaper.training.loop.Progress`; on a cluster it counts experiments, here episodes.
+        progress: see `mecpaper.training.loop.Progress`; counts experiments on a cluster, episodes here.
     Returns:
-        those that were trained.
+        The experiments that were trained.
     Raises:
-        ClusterError: no scheduler or worker answers, a worker has another version, or experiments failed; the others
-            are trained first, and their results are kept.
-        and what `mecpaper.training.experiments.train` raises.
+        ClusterError: no scheduler or worker answers, a worker has another version, or experiments failed; it is raised
+            after the others have been trained, and their results are kept.
+        Without a cluster, the errors of `mecpaper.training.experiments.train`.
     """
     address = os.environ.get(ADDRESS_VARIABLE)
     if not address:
@@ -85,7 +85,7 @@ def _connected(address: str) -> Iterator[Client]:
 
 @contextmanager
 def _token(root: Path) -> Iterator[Path]:
-    """A file by which a worker knows that it sees the project's folder."""
+    """Write a file by which workers recognise the project's folder, and remove it at the end."""
     path = root / "build" / "cluster" / uuid4().hex
     write_atomically(path, "")
     try:
@@ -97,7 +97,7 @@ def _token(root: Path) -> Iterator[Path]:
 def _fan_out(
     client: Client, jobs: list[list[Experiment]], root: Path, token: Path, progress: Progress | None
 ) -> list[Experiment]:
-    """Submit a task per job, largest game first, and put each result in its place as soon as it comes."""
+    """Submit a task per job, largest game first, and store each result as soon as it arrives."""
     from distributed import KilledWorker, as_completed
 
     futures = {}
@@ -114,7 +114,7 @@ def _fan_out(
         try:
             files = future.result()
         except KilledWorker:
-            failed.append(f"{label}: each worker that tried it died")
+            failed.append(f"{label}: every worker that tried it died")
         except Exception as error:
             failed.append(f"{label}: {type(error).__name__}: {error}")
         else:
@@ -135,14 +135,14 @@ def _versions() -> tuple[int, str]:
 
 
 def _train_there(group: list[Experiment], versions: tuple[int, str], root: str, token: str) -> dict[str, bytes]:
-    """Train on a worker, with one thread or on its GPU, what a worker that died has not finished.
+    """Train a group on a worker, with one thread or on its GPU, from the checkpoint of an earlier worker if any.
 
     Args:
-        group: experiments of one program.
-        versions: of results and torch where the work comes from.
-        root, token: the project's folder there, and the name of a file that tells whether it is the same here.
+        group: experiments of one batched program.
+        versions: results version and torch version of the sender.
+        root, token: the sender's project folder, and the name of a file in it that exists here if the folder is shared.
     Returns:
-        the files to be written, the one that completes a folder last; none if the folder is shared.
+        The files to write, in order: the one that completes a folder comes last; none if the folder is shared.
     """
     torch.set_num_threads(1)
     if _versions() != versions:

@@ -1,4 +1,4 @@
-"""Experiments to files: what is stored stays, what was cut off resumes, one trainer at a time."""
+"""Train experiments and store their results: skip stored ones, resume interrupted ones, one trainer at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mecpaper.store.files import make_folder, prepare_folder, write_atomically, 
 from mecpaper.training.loop import Progress, Training
 
 PATIENCE = 10.0
-"""Seconds to wait for another trainer of an experiment: a kernel whose notebook was killed notices within a few."""
+"""Seconds to wait for another trainer of an experiment; the kernel of a killed notebook ends within a few."""
 
 
 class BusyError(RuntimeError):
@@ -24,7 +24,7 @@ class BusyError(RuntimeError):
 
 
 def groups(experiments: Sequence[Experiment], batched: bool) -> list[list[Experiment]]:
-    """Sort experiments into programs: on a GPU (`batched`) all that fit together, else each by itself."""
+    """Group experiments into programs: if `batched` (on a GPU) by `batch_key`, otherwise one each."""
     found: dict[str, list[Experiment]] = {}
     for experiment in experiments:
         found.setdefault(experiment.batch_key if batched else experiment.name, []).append(experiment)
@@ -37,29 +37,30 @@ def train(
     device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> list[Experiment]:
-    """Train experiments into data/runs, but not those that are stored already.
+    """Train the experiments whose results are not stored, into data/runs.
 
-    On a GPU all that fit together are one batched program; on a CPU, where that gains nothing, one after another.
+    On a GPU, experiments with the same `batch_key` are one batched program; on a CPU, where batching is no faster, they
+    are trained one after another.
 
     Args:
-        experiments: which.
+        experiments: experiments to train.
         root: the project's folder.
-        device: where to compute; by default the GPU if there is one.
+        device: device to compute on; by default the GPU if there is one.
         progress: see `mecpaper.training.loop.Progress`.
     Returns:
-        those that were trained.
+        The experiments that were trained.
     Raises:
         BusyError: another process is training one of them.
-        DamagedError: a stored file was changed since it was written.
+        DamagedError: a stored file has changed since it was written.
         CheckpointError: the checkpoint to resume from is damaged or of another version.
-        NotFiniteError: a number stopped being finite.
+        NotFiniteError: a number is no longer finite.
         StorageError: a result cannot be written.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     trained = []
     for group in groups(results.missing(experiments, root), device.type == "cuda"):
         with _alone(root, group):
-            # Another process may have finished them since.
+            # Another process may have finished them in the meantime.
             group = results.missing(group, root)
             if group:
                 _train_group(Training(group, device), root, progress)
@@ -69,7 +70,7 @@ def train(
 
 @contextmanager
 def _alone(root: Path, experiments: Sequence[Experiment]) -> Iterator[None]:
-    """Hold the locks of experiments; the system frees them when the process ends, however it ends."""
+    """Hold the locks of experiments; the operating system releases them when the process ends, even if killed."""
     folder = root / "build" / "locks"
     make_folder(folder)
     with ExitStack() as stack:
@@ -84,7 +85,7 @@ def _alone(root: Path, experiments: Sequence[Experiment]) -> Iterator[None]:
 
 
 def _train_group(training: Training, root: Path, progress: Progress | None) -> None:
-    """Train a group and write each experiment's results, the file that completes its folder last."""
+    """Train a group and write each experiment's results, `experiment.json` last."""
     folders = [(experiment, results.folder_of(root, experiment)) for experiment in training.experiments]
     stem = f"{training.first.algorithm}-{training.first.scenario}-{training.key}"
     checkpoint = root / "build" / "checkpoints" / f"{stem}.safetensors"

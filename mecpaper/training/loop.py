@@ -1,7 +1,7 @@
-"""The training loop of Algorithm 1 for any algorithm; all seeds, or several scenarios, in one batched program.
+"""The training loop of Algorithm 1 for any algorithm, with all seeds, or several scenarios, in one batched program.
 
-A training resumes from its checkpoint with the same numbers as if it had never stopped, and stops with the step and the
-tensor named when a number is no longer finite. `mecpaper.training.experiments` turns experiments into files.
+A training that resumes from its checkpoint computes the same numbers as an uninterrupted one. If a number is no longer
+finite, it stops and names the quantity and the update. `mecpaper.training.experiments` stores the results.
 """
 
 from __future__ import annotations
@@ -23,34 +23,34 @@ from mecpaper.store.results import SUMMARY_COLUMNS
 from mecpaper.training import checkpoint
 
 CHECKPOINT_SECONDS = 45.0
-"""Minimum time between two checkpoints: what a kill can cost, with the episodes in flight."""
+"""Minimum time between two checkpoints; a kill costs at most this and the current round of episodes."""
 
 CHECKPOINT_SHARE = 0.05
-"""Maximum share of the time that goes into writing checkpoints: where files are slow, they become rarer."""
+"""Maximum share of time for writing checkpoints; if files are slow, checkpoints become rarer."""
 
 Progress = Callable[[int, int, str], None]
-"""Called with episodes done, episodes in all, and a label."""
+"""Called with the episodes done, the total, and a label."""
 
 
 class NotFiniteError(FloatingPointError):
-    """A number stopped being finite; says where."""
+    """A number is no longer finite; the message says which and where."""
 
 
 class Training:
-    """Experiments of one algorithm being trained together: a run for each experiment and seed.
+    """Experiments of one algorithm, trained together: one run per experiment and seed.
 
     Args:
-        experiments: one or several; several must agree in their `batch_key`.
-        device: where to compute.
+        experiments: one or several with the same `batch_key`.
+        device: device to compute on.
     Raises:
-        ConfigError: experiments that do not fit together.
+        ConfigError: the experiments differ in `batch_key`.
     """
 
     def __init__(self, experiments: Experiment | Sequence[Experiment], device: torch.device | str = "cpu") -> None:
         self.experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
         if len({experiment.batch_key for experiment in self.experiments}) > 1:
             names = [experiment.scenario for experiment in self.experiments]
-            raise ConfigError(f"scenarios = {names}: only such as share shapes, readings and learning numbers")
+            raise ConfigError(f"scenarios = {names}: they must share shapes, readings and learning numbers")
         self.first = first = self.experiments[0]
         self.scale = first.scale
         self.owners = [experiment for experiment in self.experiments for _ in experiment.seeds]
@@ -69,19 +69,19 @@ class Training:
 
     @property
     def key(self) -> str:
-        """Fingerprint of all experiments: what a checkpoint belongs to."""
+        """Fingerprint of all experiments, which ties a checkpoint to them."""
         return fingerprint([experiment.key for experiment in self.experiments])
 
     def run(self, path: Path | None = None, progress: Progress | None = None, episodes: int | None = None) -> None:
         """Train to the end, from the checkpoint if there is one.
 
         Args:
-            path: checkpoint to resume from and to save to; removed by the caller when results are safe.
+            path: checkpoint to resume from and to save to; the caller removes it once the results are stored.
             progress: see `Progress`.
-            episodes: stop after so many, for a look at the beginning; by default all of the scale.
+            episodes: stop after this many episodes; by default those of the scale.
         Raises:
             CheckpointError: the checkpoint is damaged, or belongs to another configuration or version.
-            NotFiniteError: a number stopped being finite.
+            NotFiniteError: a number is no longer finite.
         """
         if path is not None and path.exists():
             self.load(path)
@@ -108,13 +108,13 @@ class Training:
             progress(self.episode, end, label)
 
     def play_round(self) -> None:
-        """Play one episode in every env, learn on the way, and measure where the curve has a point.
+        """Play and learn from one episode in every env; measure the policy if the curve has a point here.
 
         Raises:
-            NotFiniteError: a number stopped being finite.
+            NotFiniteError: a number is no longer finite.
         """
         self.learner.play_round(self.episode / self.scale.episodes, self.tally)
-        # Looked at once per round, so that a GPU need not wait.
+        # Checked once per round, so that a GPU does not have to synchronise more often.
         broken = self.tally.not_finite()
         if broken is not None:
             name, run = broken
@@ -127,7 +127,7 @@ class Training:
             self._measure_curve()
 
     def _measure_curve(self) -> None:
-        """Add a point to the learning curve: greedy measures now, means of the diagnostics since the last."""
+        """Add a point to the learning curve: noise-free measures, and means of the diagnostics since the last point."""
         seeds = [self.first.evaluation.seed] * len(self.seeds)
         draws = [seed + self.episode for seed in self.seeds]
         point = evaluate(self.learner.act, self.curve_game, seeds, draws) | self.tally.take_means()
@@ -151,9 +151,9 @@ class Training:
         return pd.DataFrame(rows)
 
     def curves(self, experiment: Experiment | None = None) -> pd.DataFrame:
-        """Return an experiment's learning curve, by default the first's: a row per point and seed.
+        """Return an experiment's learning curve, by default the first's, with a row per point and seed.
 
-        The first six columns say what it is of; the measures and diagnostics behind them are in alphabetical order.
+        Six columns identify the point; the measures and diagnostics follow in alphabetical order.
         """
         table = self._table(self.curve, experiment or self.first).astype({"episode": int, "updates": int})
         head = ["algorithm", "scenario", "scale", "seed", "episode", "updates"]
@@ -162,7 +162,7 @@ class Training:
     def summaries(self) -> pd.DataFrame:
         """Measure the final policies: a row per run, with the columns `results.SUMMARY_COLUMNS`.
 
-        "seconds" is the wall time of the whole batched program over its number of experiments.
+        "seconds" is the wall time of the batched program divided by its number of experiments.
         """
         seeds = [self.first.evaluation.seed + 1] * len(self.seeds)
         point = evaluate(self.learner.act, self.final_game, seeds, self.seeds)
@@ -176,8 +176,8 @@ class Training:
         return table[list(SUMMARY_COLUMNS)]
 
     def policy(self, experiment: Experiment | None = None) -> dict[str, Tensor]:
-        """Return the actors of an experiment's first seed, by default the first experiment's, in half precision, with
-        the observation's range: what `StoredPolicy` needs."""
+        """Return the actors of an experiment's first seed (by default the first experiment) in half precision, and the
+        range of their observations, as `StoredPolicy.from_tensors` needs them."""
         run, actors = self.owners.index(experiment or self.first), self.learner.actors  # type: ignore[attr-defined]
         first = slice(run * actors.stacks // actors.runs, (run + 1) * actors.stacks // actors.runs)
         layers = {f"layer.{i}": w[first].detach().half().cpu() for i, w in enumerate(actors.weights)}
@@ -196,7 +196,7 @@ class Training:
         checkpoint.write(path, self.key, counters, {k: v.detach().contiguous().cpu() for k, v in tensors.items()})
 
     def load(self, path: Path) -> None:
-        """Take up the state of a checkpoint.
+        """Restore the state from a checkpoint.
 
         Raises:
             CheckpointError: the file is damaged, or belongs to another configuration or version.

@@ -1,4 +1,4 @@
-"""Give stored results the present version without training them again, where a sample shows that they would agree."""
+"""Mark stored results as current without retraining, if a sample of recomputed experiments agrees with them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mecpaper.store import results
 from mecpaper.training.loop import Training
 
 RELATIVE = 1e-3
-"""How far a number may lie from the stored one: tables have six digits, and processors round differently."""
+"""Relative tolerance: tables have six digits, and processors round differently."""
 
 IDENTITY = ["seed", "episode"]
 
 
 @dataclass(frozen=True)
 class Restamped:
-    """What was found: names of the experiments that were stamped, those computed anew, and what differs."""
+    """Result of a restamp: names of the stamped and of the recomputed experiments, and the differences found."""
 
     stamped: list[str]
     sample: list[str]
@@ -30,17 +30,17 @@ class Restamped:
 
 
 def restamp(experiments: Sequence[Experiment], root: Path, sample: int = 6, updates: int = 1) -> Restamped:
-    """Compute the beginning of some stored experiments anew and, if it agrees, stamp all with the present version.
+    """Recompute the beginning of a sample of stored experiments; if all agree, mark all results as current.
 
-    Only results of another version but of the present numbers are looked at; those of other numbers have to be trained.
+    This concerns results of another version with the present numbers; results with other numbers must be retrained.
 
     Args:
         experiments: all that params.yaml names.
         root: the project's folder.
-        sample: how many are computed anew; the algorithms take turns.
-        updates: up to the first point of the curve after so many.
+        sample: number of experiments to recompute, alternating between algorithms.
+        updates: recompute up to the first point of the curve with at least this many updates.
     Raises:
-        DamagedError: a stored file was changed since it was written.
+        DamagedError: a stored file has changed since it was written.
     """
     old = []
     for experiment in experiments:
@@ -57,7 +57,7 @@ def restamp(experiments: Sequence[Experiment], root: Path, sample: int = 6, upda
 
 
 def _in_turn(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """Order experiments so that the algorithms take turns."""
+    """Order experiments so that the algorithms alternate."""
     by_algorithm: dict[str, list[Experiment]] = {}
     for experiment in experiments:
         by_algorithm.setdefault(experiment.algorithm, []).append(experiment)
@@ -65,15 +65,15 @@ def _in_turn(experiments: Sequence[Experiment]) -> list[Experiment]:
 
 
 def differences(experiment: Experiment, root: Path, updates: int = 1) -> list[str]:
-    """Compute the beginning of a stored experiment anew and name each number that differs.
+    """Recompute the beginning of a stored experiment and list the numbers that differ.
 
     Args:
-        experiment: stored in `root`.
+        experiment: an experiment stored in `root`.
         root: the project's folder.
-        updates: up to the first point of the curve after so many.
+        updates: recompute up to the first point of the curve with at least this many updates.
     Returns:
-        lines of experiment, seed, episode, column and both numbers, or of a column that only one of them has; none
-        where all agree.
+        A line with experiment, seed, episode, column and both numbers for each difference, and a line for each column
+        that only one side has; empty if all agree.
     """
     stored = pd.read_csv(results.folder_of(root, experiment) / "curves.csv")
     after = stored[stored["updates"] >= updates]["episode"]

@@ -1,6 +1,6 @@
-"""The same small search for every learner, on seeds from which no result comes.
+"""The same small hyperparameter search for every learner, on seeds that no result uses.
 
-`search` trains what is missing from data/runs/tuning.csv; finished rows are kept by the key of their experiment.
+`search` trains the candidates that data/runs/tuning.csv does not have; rows are identified by their experiment's key.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ COLUMNS = ["reward", "energy", "cost_limit", "ecpr_f", "sor", "offload_share", "
 
 
 def candidates(config: Config) -> dict[tuple[str, str], Experiment]:
-    """Return (algorithm, candidate) -> the default experiment in which the algorithm's section says what the candidate
-    says, and nothing else under `learning`; with the seeds and the pace of the search."""
+    """Make the experiments of the search, by algorithm and candidate.
+
+    Each is the default experiment with the candidate's changes in place of the algorithm's own changes to `learning`,
+    and with the seeds and the number of updates of the search.
+    """
     found = {}
     for algorithm in (key for key, entry in ALGORITHMS.items() if entry.learns):
         for name, changes in config.tuning.candidates(algorithm).items():
@@ -36,7 +39,7 @@ def candidates(config: Config) -> dict[tuple[str, str], Experiment]:
 
 
 def trial(experiment: Experiment, name: str) -> pd.DataFrame:
-    """Train and measure one candidate: a row per seed."""
+    """Train and measure one candidate; return a row per seed."""
     torch.set_num_threads(1)
     training = Training(experiment)
     training.run()
@@ -47,14 +50,14 @@ def trial(experiment: Experiment, name: str) -> pd.DataFrame:
 
 
 def choose(trials: pd.DataFrame, algorithm: str, energy_margin: float) -> str:
-    """Choose the winner of a search by the rule that params.yaml states under `tuning`.
+    """Choose the winner of a search by the rule in params.yaml under `tuning`.
 
     Args:
         trials: columns algorithm, candidate, reward, energy, cost_limit; a row per seed.
-        algorithm: whose search.
-        energy_margin: how far above C_limit a constrained learner's mean energy may be, as a share.
+        algorithm: the algorithm to choose for.
+        energy_margin: share by which the mean energy of a constrained learner may exceed C_limit.
     Returns:
-        the candidate's name; "base" if none holds the limit.
+        The candidate's name; "base" if none keeps the limit.
     """
     means = trials[trials["algorithm"] == algorithm].groupby("candidate")[["reward", "energy", "cost_limit"]].mean()
     if ALGORITHMS[algorithm].constrained:
@@ -63,7 +66,7 @@ def choose(trials: pd.DataFrame, algorithm: str, energy_margin: float) -> str:
 
 
 def search(root: Path) -> pd.DataFrame:
-    """Bring data/runs/tuning.csv up to date, a row per algorithm, candidate and seed, and return it."""
+    """Update data/runs/tuning.csv, with a row per algorithm, candidate and seed, and return it."""
     path = root / "data" / "runs" / "tuning.csv"
     known = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["key"])
     wanted = candidates(load(root / "params.yaml"))

@@ -1,8 +1,8 @@
 """Golden numbers: every algorithm and every switch trained for a few dozen updates on a small game.
 
-`python -m tests.golden` measures them anew and writes `numbers.json`; `test_golden.py` compares. The game and the
-numbers of the training stand in `settings.yaml`, apart from `params.yaml`: golden numbers pin the code, whereas
-what a result depends on besides is part of its fingerprint.
+`python -m tests.golden` measures them and writes `numbers.json`; `test_golden.py` compares. The game and the numbers of
+the training are in `settings.yaml`, not in `params.yaml`: golden numbers pin the code, and the numbers that a result
+depends on are part of its fingerprint.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m tests.golden` renews the golden numbers; `--exact` compares them to the last bit and writes nothing."""
+"""Update the golden numbers (`python -m tests.golden`), or with `--exact` compare them to the last bit."""
 
 import sys
 
