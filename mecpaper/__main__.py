@@ -107,15 +107,16 @@ STEPS = {
     "collect": ("Gather the final measures of all experiments: data/runs/summary.csv.", "store.results:collect"),
     "decide": ("Decide the claims, also under other readings: tables in data/runs.", "claims.robustness:write_tables"),
     "summary": ("Write the results as one page: figures/summary.md.", "report.page:write_summary"),
+    "site": ("Build the site of what is there: build/site.", "edition.build:build_and_tell"),
     "readme": ("Renew the results that README.md shows.", "report.page:refresh_readme"),
 }
-"""Name -> help, and a function of the package that takes the project's folder."""
+"""Name -> help, and a function of the package that takes the project's folder; a number it returns is the status."""
 
 
 def _step(text: str, function: str) -> Act:
     def act(options: argparse.Namespace) -> int:
-        resolve_name(f"mecpaper.{function}")(find_root())
-        return 0
+        status = resolve_name(f"mecpaper.{function}")(find_root())
+        return status if isinstance(status, int) else 0
 
     act.__doc__ = text
     return act

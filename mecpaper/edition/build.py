@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from mecpaper.config import find_root
 from mecpaper.edition.pages import Edition
 
 SOURCE, TREES, SITE = "build/site-source", "build/site-doctrees", "build/site"
@@ -47,9 +46,9 @@ def build(root: Path) -> int:
     return subprocess.run([*command, "--doctree-dir", str(trees), str(folder), str(target)], cwd=root).returncode
 
 
-def main() -> int:
-    """Build the site from the command line."""
-    root, started = find_root(), time.monotonic()
+def build_and_tell(root: Path) -> int:
+    """Build the site and print where it is; return Sphinx's exit status."""
+    started = time.monotonic()
     status = build(root)
     if status == 0:
         pages = sum(1 for _ in (root / SITE).rglob("*.html"))
