@@ -58,7 +58,7 @@ browser: .venv/.ready
 site: .venv/.ready
 	@python -c 'import furo, myst_nb, sphinx' 2>/dev/null || \
 	  python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[site]'
-	python -m mecpaper.edition
+	python -m mecpaper site
 
 repro: .venv/.ready
 	python -m mecpaper notebook

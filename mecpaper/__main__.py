@@ -107,15 +107,16 @@ STEPS = {
     "collect": ("Gather the final measures of all experiments: data/runs/summary.csv.", "store.results:collect"),
     "decide": ("Decide the claims, also under other readings: tables in data/runs.", "claims.robustness:write_tables"),
     "summary": ("Write the results as one page: figures/summary.md.", "report.page:write_summary"),
+    "site": ("Build the site from what is stored: build/site.", "edition.build:build_and_report"),
     "readme": ("Update the results in README.md.", "report.page:refresh_readme"),
 }
-"""Name -> help text, and a function of the package that takes the project's folder."""
+"""Name -> help text, and a function of the package that takes the project's folder and may return an exit status."""
 
 
 def _step(text: str, function: str) -> Act:
     def act(options: argparse.Namespace) -> int:
-        resolve_name(f"mecpaper.{function}")(find_root())
-        return 0
+        status = resolve_name(f"mecpaper.{function}")(find_root())
+        return status if isinstance(status, int) else 0
 
     act.__doc__ = text
     return act
@@ -133,9 +134,9 @@ def _rebuild(parser: argparse.ArgumentParser) -> None:
 @command("rebuild", _rebuild)
 def rebuild(options: argparse.Namespace) -> int:
     """Run the whole pipeline from scratch at a scale, in a separate folder."""
-    from mecpaper.pipeline.rebuild import rebuild_and_tell
+    from mecpaper.pipeline.rebuild import rebuild_and_report
 
-    return rebuild_and_tell(options.scale, options.folder)
+    return rebuild_and_report(options.scale, options.folder)
 
 
 def _export(parser: argparse.ArgumentParser) -> None:

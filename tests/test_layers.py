@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+from dvc.dependency import Dependency
+from dvc.repo import Repo
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mecpaper"
@@ -25,7 +26,7 @@ ROOMS = {
     "policies": {"config", "store", "system", "env", "algorithms", "report"},
     "claims": {"config", "store", "report"},
     "explorer": {"config", "system", "env", "policies", "training", "report"},
-    "edition": {"config", "report"},
+    "edition": {"config", "claims"},
     "pipeline": {"config", "store"},
 }
 """Room -> the rooms it may import, at most. Each stands below those that may import it."""
@@ -48,9 +49,9 @@ def imports(source: str, module: str, is_package: bool = False) -> set[str]:
     return found
 
 
-def named_lazily(source: str) -> set[str]:
-    """Modules of the package that strings name as "mecpaper.module:name", imported on first use."""
-    return set(re.findall(r'"(mecpaper\.[\w.]+):\w+"', source))
+def learners() -> set[str]:
+    """Modules that the registry names as "mecpaper.module:Class", imported by whoever calls `learner_class`."""
+    return set(re.findall(r'"(mecpaper\.[\w.]+):\w+"', sources()["mecpaper.config.registry"][1]))
 
 
 @cache
@@ -88,8 +89,8 @@ def rooms_of(names: set[str]) -> set[str]:
     return {room(name) for name in names if name.split(".")[0] == "mecpaper"} - {""}
 
 
-def reached(start: set[str], lazily: bool = False) -> set[str]:
-    """All that importing modules runs, directly or through others; `lazily` follows what is imported on first use."""
+def reached(start: set[str]) -> set[str]:
+    """All that modules import, directly or through others, and the learners where one of them makes learners."""
     seen: set[str] = set()
     waiting = list(start)
     while waiting:
@@ -101,8 +102,8 @@ def reached(start: set[str], lazily: bool = False) -> set[str]:
         parts = name.split(".")
         waiting += [".".join(parts[:length]) for length in range(1, len(parts))]
         waiting += graph().get(name, ())
-        if lazily and name in sources():
-            waiting += named_lazily(sources()[name][1])
+        if ".learner_class()" in sources().get(name, ("", ""))[1]:
+            waiting += learners()
     return seen
 
 
@@ -143,15 +144,13 @@ def test_what_makes_figures_tables_and_verdicts_knows_no_torch(name):
 
 
 def test_of_the_learners_modules_none_imports_another():
-    learners = {"cpo_maddpg", "lmaddpg", "maddpg", "matd3", "mappo", "random_baseline"}
-    for name in learners:
-        others = {f"mecpaper.algorithms.{other}" for other in learners - {name}}
-        assert not graph()[f"mecpaper.algorithms.{name}"] & others, name
+    for name in learners():
+        assert not graph()[name] & (learners() - {name}), name
 
 
 def test_nothing_imports_notebooks_or_the_command_line():
     for module, names in graph().items():
-        assert not {name for name in names if "notebooks" in name.split(".") or name == "mecpaper.__main__"}, module
+        assert not {name for name in names if name.split(".")[0] == "notebooks" or name == "mecpaper.__main__"}, module
 
 
 def test_no_file_of_the_package_is_long():
@@ -171,7 +170,8 @@ def test_the_reader_of_imports_sees_every_form():
     assert found == {"torch.nn", "mecpaper.system.sibling", "mecpaper.env.Game", "mecpaper.config"}
     assert imports("from .common import named", "mecpaper.algorithms", True) == {"mecpaper.algorithms.common.named"}
     assert "torch" in {name.split(".")[0] for name in reached({"mecpaper.training.loop"})}
-    assert "mecpaper.algorithms.maddpg" in reached({"mecpaper.training.loop"}, lazily=True)
+    assert "mecpaper.algorithms.maddpg" in reached({"mecpaper.training.loop"})
+    assert "mecpaper.algorithms.maddpg" not in reached({"mecpaper.env.game"})
 
 
 # -- stages ------------------------------------------------------------------------------------------------
@@ -180,14 +180,14 @@ def test_the_reader_of_imports_sees_every_form():
 @cache
 def stages() -> dict[str, dict]:
     """Stages of dvc.yaml as DVC resolves them, by name: cmd, deps, outs."""
-    lock = YAML(typ="safe").load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    repo = Repo(str(ROOT), uninitialized=True)
     return {
-        name: {
-            "cmd": stage["cmd"],
-            "deps": [entry["path"] for entry in stage.get("deps", [])],
-            "outs": [entry["path"] for entry in stage.get("outs", [])],
+        stage.addressing: {
+            "cmd": stage.cmd,
+            "deps": [dep.def_path for dep in stage.deps if type(dep) is Dependency],
+            "outs": [out.def_path for out in stage.outs],
         }
-        for name, stage in lock.items()
+        for stage in repo.index.stages
     }
 
 
@@ -202,7 +202,7 @@ def run_by(command: str) -> set[str]:
             if cell["cell_type"] == "code":
                 code = re.sub(r"(?m)^%.*$", "", "".join(cell["source"]))
                 start |= {module_of(found) for found in imports(code, path.stem)}
-    modules = {name for name in reached(start, lazily=True) if name in sources() and name != "mecpaper.__main__"}
+    modules = {name for name in reached(start) if name in sources() and name != "mecpaper.__main__"}
     return {sources()[name][0].relative_to(ROOT).as_posix() for name in modules}
 
 

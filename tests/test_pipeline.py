@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from mecpaper.config import ConfigError, load
+from mecpaper.__main__ import main
+from mecpaper.config import ConfigError, load, named
 from mecpaper.pipeline import rebuild
 from mecpaper.store import results
 
@@ -22,8 +23,11 @@ SMALLER = {
 }
 """What of params.yaml is made smaller still than scale smoke: as many updates, from less play."""
 
-DRAWN = ("overall_comparison", "users_and_battery", "harvest_and_attacker", "ablations")
-"""Stages that draw what the runs show."""
+COMPARED = ("20_overall_comparison", "21_users_and_battery", "22_harvest_and_attacker", "23_ablations", "50_claims")
+"""Notebooks that draw what the runs show, and 51."""
+
+
+AGAIN = ("decide", "compare@21_users_and_battery", "compare@23_ablations", "compare@50_claims", "summary")
 
 
 def _dvc(folder, *arguments):
@@ -60,11 +64,12 @@ def _tree(folder):
 
 @pytest.mark.slow
 def test_everything_is_made(built):
+    made = {path.name: path for path in (built / "figures").rglob("*.*")}
     for name in (*(f"fig{number:02d}" for number in range(1, 18)), "verdicts", "robustness"):
         for ending in ("svg", "pdf", "png"):
-            assert (built / "figures" / f"{name}.{ending}").stat().st_size > 1000
+            assert made[f"{name}.{ending}"].stat().st_size > 1000
     for name in ("table1", "table2", "table3", "table4", "overall", "claims"):
-        assert (built / "figures" / f"{name}.csv").exists() and (built / "figures" / f"{name}.tex").exists()
+        assert f"{name}.csv" in made and f"{name}.tex" in made
     verdicts = pd.read_csv(built / "data" / "runs" / "verdicts.csv")
     # Two seeds decide nothing; what all runs bear on together (claim 33) and timings (claim 34) have more values.
     assert len(verdicts) == 39
@@ -72,8 +77,7 @@ def test_everything_is_made(built):
     summary = pd.read_csv(built / "data" / "runs" / "summary.csv")
     assert list(summary.columns) == list(results.SUMMARY_COLUMNS)
     assert set(summary["scale"]) == {"smoke"}
-    cells = load(built / "params.yaml").cells
-    wanted = {(algorithm, scenario) for algorithm, names in cells.items() for scenario in names}
+    wanted = {(one.algorithm, one.scenario) for one in named(load(built / "params.yaml"))}
     assert set(zip(summary["algorithm"], summary["scenario"], strict=True)) == wanted
     assert "smoke" in rebuild.outcome(built) or "Means over 2 seeds" in rebuild.outcome(built)
 
@@ -82,7 +86,7 @@ def test_everything_is_made(built):
 def test_nothing_is_left_to_do_and_a_forced_redraw_changes_nothing(built):
     assert "up to date" in _dvc(built, "status").stdout
     before = _tree(built)
-    done = _dvc(built, "repro", "--force", "--single-item", "users_and_battery", "ablations", "claims", "summary")
+    done = _dvc(built, "repro", "--force", "--single-item", *AGAIN)
     assert done.returncode == 0, done.stderr
     assert _tree(built) == before
 
@@ -91,10 +95,12 @@ def test_nothing_is_left_to_do_and_a_forced_redraw_changes_nothing(built):
 def test_a_changed_number_reruns_what_depends_on_it_and_nothing_else(built):
     path = built / "params.yaml"
     text = path.read_text()
-    shown = {"read_me_first", "derive_learning@04_game", "derive_learning@05_cpo_maddpg"}
+    derived = {f"derive@{path.stem}" for path in (built / "notebooks").glob("0[0-5]_*.ipynb")}
+    compared = {f"compare@{name}" for name in (*COMPARED, "51_robustness")}
+    learned = {"train@cpo_maddpg", "search", "search_shown", "registries@08_diagrams", "registries@30_tables"}
     for old, new, stages in (
-        ("smoothing: 5 ", "smoothing: 4 ", {*DRAWN, "claims"}),
-        ("priority_exponent: 0.6 ", "priority_exponent: 0.5 ", {"train@cpo_maddpg", "tuning", "tables", *shown}),
+        ("smoothing: 5 ", "smoothing: 4 ", compared),
+        ("priority_exponent: 0.6 ", "priority_exponent: 0.5 ", learned | derived),
     ):
         assert old in text
         path.write_text(text.replace(old, new))
@@ -105,9 +111,9 @@ def test_a_changed_number_reruns_what_depends_on_it_and_nothing_else(built):
 
 def test_the_switch_is_one_line(root):
     text = (root / "params.yaml").read_text()
-    assert "run: *smoke" in rebuild.with_scale(text, "smoke")
-    with pytest.raises(ConfigError, match="run"):
-        rebuild.with_scale(text.replace("run: *", "run2: *"), "smoke")
+    assert "\nscale: smoke " in rebuild.with_scale(text, "smoke")
+    with pytest.raises(ConfigError, match="scale"):
+        rebuild.with_scale(text.replace("\nscale: ", "\nscale2: "), "smoke")
 
 
 def test_a_scale_that_does_not_exist_is_refused_before_anything_starts(root, tmp_path):
@@ -116,9 +122,10 @@ def test_a_scale_that_does_not_exist_is_refused_before_anything_starts(root, tmp
     assert not (tmp_path / "x").exists()
 
 
-def test_the_project_folder_is_not_overwritten(root, monkeypatch):
+def test_the_project_folder_is_not_overwritten(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
-    assert rebuild.main(["smoke", "."]) == 2
+    assert main(["rebuild", "smoke", "."]) == 2
+    assert "one that does not hold the project itself" in capsys.readouterr().err
     assert (root / "params.yaml").exists()
 
 

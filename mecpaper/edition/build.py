@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from mecpaper.config import find_root
 from mecpaper.edition.pages import Edition
 
 SOURCE, TREES, SITE = "build/site-source", "build/site-doctrees", "build/site"
@@ -48,9 +47,9 @@ def build(root: Path) -> int:
     return subprocess.run([*command, "--doctree-dir", str(trees), str(folder), str(target)], cwd=root).returncode
 
 
-def main() -> int:
-    """Build the site and print its size and the time; return the exit status."""
-    root, started = find_root(), time.monotonic()
+def build_and_report(root: Path) -> int:
+    """Build the site, print where it is, and return the exit status of Sphinx."""
+    started = time.monotonic()
     status = build(root)
     if status == 0:
         pages = sum(1 for _ in (root / SITE).rglob("*.html"))

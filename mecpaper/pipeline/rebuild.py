@@ -97,7 +97,7 @@ def outcome(folder: Path) -> str:
     return f"Means over {seeds} seeds, noise-free episodes:\n{table.to_string()}\n"
 
 
-def rebuild_and_tell(scale: str, folder: Path) -> int:
+def rebuild_and_report(scale: str, folder: Path) -> int:
     """Rebuild in a folder, print the results and where they are, and return the exit status.
 
     Raises:

@@ -156,6 +156,24 @@ def read_tables(root: Path, name: str) -> pd.DataFrame:
     return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)
 
 
+def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -> pd.DataFrame:
+    """Read one kind of table of some experiments into one data frame, in their order.
+
+    Args:
+        root: the project's folder.
+        experiments: experiments to read; all must be stored.
+        name: "curves" or "summary".
+    Raises:
+        FileNotFoundError: an experiment is not stored, or with other numbers.
+        DamagedError: a file differs from what training wrote.
+    """
+    absent = [experiment.name for experiment in missing(experiments, root)]
+    if absent:
+        raise FileNotFoundError(f"data/runs of {root.name}: {', '.join(absent)} not stored; train first")
+    folders = [folder_of(root, experiment) for experiment in experiments]
+    return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)
+
+
 def collect(root: Path) -> pd.DataFrame:
     """Write data/runs/summary.csv, one row per algorithm, scenario and seed, and return it."""
     table = read_tables(root, "summary")[list(SUMMARY_COLUMNS)]

@@ -1,0 +1,81 @@
+"""Summarise trainings: the end of every run, every seed's curve, collapsed runs, the multiplier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mecpaper.report.figures import draw_seeds, new_figure
+
+OUTCOME = (
+    "reward", "energy", "offload_share", "request_share", "saturated", "critic_loss", "critic_gradient",
+    "actor_gradient",
+)  # fmt: skip
+"""Columns that show whether a run has collapsed: measures of the policy, then diagnostics of its updates."""
+
+SATURATED, POOR = 0.5, 0.25
+"""A run has collapsed above this share of saturated outputs, or below this share of the best seed's reward."""
+
+MULTIPLIER = ("multiplier", "multiplier_at_zero", "multiplier_at_max")
+
+
+def last_points(curves: pd.DataFrame) -> pd.DataFrame:
+    """Select the last point of every run: a row per scenario and seed, which are its index."""
+    end = curves.groupby(["scenario", "seed"])["episode"].transform("max")
+    return curves[curves["episode"] == end].set_index(["scenario", "seed"])
+
+
+def outcome(curves: pd.DataFrame) -> pd.DataFrame:
+    """Average the last points over seeds: a row per scenario, a column for each of `OUTCOME` that the curves have."""
+    columns = [name for name in OUTCOME if name in curves]
+    return last_points(curves).groupby("scenario", sort=False)[columns].mean().round(4)
+
+
+def collapsed(curves: pd.DataFrame) -> list[str]:
+    """List the runs whose final policy offloads nothing, is saturated, or earns far less than the best seed.
+
+    See `SATURATED` and `POOR`; a reward is compared only in scenarios whose best seed earns more than 0.
+
+    Returns:
+        Entries such as "users_30 seed 4"; empty if no run has collapsed.
+    """
+    last = last_points(curves)
+    best = last.groupby("scenario")["reward"].transform("max")
+    flags = (last["offload_share"] == 0) | ((best > 0) & (last["reward"] < POOR * best))
+    if "saturated" in last:
+        flags |= last["saturated"] > SATURATED
+    return [f"{scenario} seed {seed}" for scenario, seed in last.index[flags]]
+
+
+def multiplier_shares(curves: pd.DataFrame) -> pd.DataFrame:
+    """Average the multiplier, and the shares of updates with it at 0 and at its maximum, by scenario.
+
+    Only the second half of the training is used.
+    """
+    late = curves[curves["episode"] > curves["episode"].max() / 2]
+    return late.groupby("scenario", sort=False)[list(MULTIPLIER)].mean().round(3)
+
+
+def draw_runs(
+    curves: pd.DataFrame,
+    summary: pd.DataFrame,
+    measures: Sequence[str] = ("reward", "energy"),
+    scenario: str = "default",
+) -> Figure:
+    """Draw noise-free measures of every seed of a scenario along the training, with C_limit beside the energy.
+
+    Args:
+        curves: columns scenario, seed, episode and the measures.
+        summary: columns scenario and cost_limit.
+        measures: a panel for each.
+        scenario: scenario to draw.
+    """
+    figure, panels = new_figure(3.6 * len(measures), 2.6, columns=len(measures))
+    for axes, measure in zip(panels, measures, strict=True):
+        draw_seeds(axes, curves[curves["scenario"] == scenario], measure)
+        if measure == "energy":
+            limit = summary.loc[summary["scenario"] == scenario, "cost_limit"].mean()
+            axes.axhline(limit, color="0.3", linestyle="--")
+    return figure
