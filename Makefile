@@ -1,9 +1,9 @@
-# Thin aliases. Every target builds .venv from requirements.lock when it is missing or older than the lock.
+# Short names for commands. Every target builds .venv from requirements.lock if it is missing or older than the lock.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
-# DVC unpickles what it finds in this cache, whose usual place everyone on the machine may write to (CVE-2025-69872).
+# DVC unpickles files in this cache, whose default place is writable by everyone on the machine (CVE-2025-69872).
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export JUPYTER_PLATFORM_DIRS := 1
 
@@ -11,21 +11,21 @@ export JUPYTER_PLATFORM_DIRS := 1
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo     the whole pipeline from nothing, at scale demo, into build/demo"
-	@echo "make test     pytest and nbval"
-	@echo "make browser  tests in a headless Chromium; installs what they need"
-	@echo "make site     everything as pages that open from disk: build/site/index.html"
-	@echo "make repro    dvc repro: rebuild what has changed"
-	@echo "make train    only its trainings, here or on the workers of DASK_SCHEDULER_ADDRESS"
-	@echo "make lab      JupyterLab on localhost"
-	@echo "make lint     ruff and mypy"
-	@echo "make coverage the tests once more, with the share of the package that they run"
-	@echo "make audit    known vulnerabilities of the locked packages; needs the network"
-	@echo "make bench    timed comparisons; wants a quiet machine"
+	@echo "make demo     run the whole pipeline from scratch at scale demo, in build/demo"
+	@echo "make test     run pytest and nbval"
+	@echo "make browser  run the tests in a headless Chromium; installs what they need"
+	@echo "make site     build the site, which needs no network: build/site/index.html"
+	@echo "make repro    rebuild what has changed (dvc repro)"
+	@echo "make train    run only its trainings, here or on the workers of DASK_SCHEDULER_ADDRESS"
+	@echo "make lab      start JupyterLab on localhost"
+	@echo "make lint     run ruff and mypy"
+	@echo "make coverage run the tests with line coverage"
+	@echo "make audit    list known vulnerabilities of the locked packages; needs the network"
+	@echo "make bench    run timed comparisons; needs an idle machine"
 
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 5) <= sys.version_info < (3, 12))' || \
-	  { echo "Python 3.11, 3.11.5 or later, is needed; name it: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	  { echo "Python 3.11 (3.11.5 or later) is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -34,8 +34,8 @@ help:
 demo: .venv/.ready
 	python -m mecpaper rebuild demo build/demo
 
-# Small tensors: one thread is as fast, and does not stall when other work shares the cores.
-# A process for each core, up to four; the tests of a file, or the cells of a notebook, stay together and in order.
+# The tensors are small: one thread is as fast, and does not stall if other work shares the cores.
+# One process per core, up to four; the tests of a file, or the cells of a notebook, run in order in one process.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: export OMP_NUM_THREADS := 1
@@ -43,8 +43,8 @@ test: .venv/.ready
 	python -m pytest -m "not browser" $(PARALLEL)
 	python -m pytest --nbval --nbval-current-env -p no:cacheprovider $(PARALLEL) notebooks
 
-# Debian's Chromium where this user may install it, otherwise the one that Playwright brings; without either the tests
-# are skipped and say why.
+# Debian's Chromium if this user may install it, otherwise Playwright's; without either the tests are skipped with the
+# reason.
 browser: export OMP_NUM_THREADS := 1
 browser: .venv/.ready
 	@python -c 'import furo, myst_nb, playwright, sphinx, voila' 2>/dev/null || \
@@ -54,7 +54,7 @@ browser: .venv/.ready
 	  python -m playwright install chromium || true
 	python -m pytest -m browser -rs tests/browser
 
-# Nothing is executed: notebooks, figures and tables are shown as they are.
+# Nothing is executed: notebooks, figures and tables are shown as stored.
 site: .venv/.ready
 	@python -c 'import furo, myst_nb, sphinx' 2>/dev/null || \
 	  python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[site]'
@@ -73,12 +73,12 @@ lab: .venv/.ready
 lint: .venv/.ready
 	ruff check . && ruff format --check . && mypy
 
-# Not part of `make test`, which it slows down. Notebooks and browsers run besides; they do not count.
+# Not part of `make test`, which it slows down. Notebooks and browser tests are not counted.
 coverage: export OMP_NUM_THREADS := 1
 coverage: .venv/.ready
 	python -m pytest -m "not browser" $(PARALLEL) --cov --cov-report=term:skip-covered
 
-# Other options for pip-audit, such as a mirror of the database, in AUDIT.
+# AUDIT: more options for pip-audit, such as a mirror of the database.
 audit: .venv/.ready
 	python -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit

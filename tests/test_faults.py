@@ -74,7 +74,7 @@ def test_a_full_disk_stops_a_training_in_one_line_and_loses_nothing(command, exp
         [*command, str(full)], preexec_fn=_no_file_beyond(room), env=_unmeasured(), capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert re.fullmatch(r"StorageError: \S+: cannot be written \(.*\); what was there is unchanged.*\n", done.stderr)
+    assert re.fullmatch(r"StorageError: \S+: cannot be written \(.*\); the old content is unchanged.*\n", done.stderr)
     assert results.read(results.folder_of(full, experiment)) is None
     assert not list(full.rglob("*.part"))
     for folder in (full, calm):

@@ -125,7 +125,7 @@ def test_a_scale_that_does_not_exist_is_refused_before_anything_starts(root, tmp
 def test_the_project_folder_is_not_overwritten(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     assert main(["rebuild", "smoke", "."]) == 2
-    assert "one that does not hold the project itself" in capsys.readouterr().err
+    assert "a folder that does not contain the project is required" in capsys.readouterr().err
     assert (root / "params.yaml").exists()
 
 
