@@ -46,15 +46,17 @@ def test_effects_in_words_by_hand():
     }
 
 
-def test_the_stage_writes_its_three_tables_and_nothing_else(root, tmp_path):
+def test_the_stage_writes_its_four_tables_and_nothing_else(root, tmp_path):
     (tmp_path / "params.yaml").symlink_to(root / "params.yaml")
     runs = tmp_path / "data" / "runs"
+    (tmp_path / "benchmarks").symlink_to(root / "benchmarks")
     runs.mkdir(parents=True)
+    (tmp_path / "data" / "paper").symlink_to(root / "data" / "paper")
     for folder in (root / "data" / "runs").iterdir():
         if folder.is_dir():
             (runs / folder.name).symlink_to(folder)
-    robustness.main(tmp_path)
+    robustness.write_tables(tmp_path)
     written = {path.name for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()}
-    assert written == {"robustness.csv", "reading_effects.csv", "measured_effects.csv"}
+    assert written == {"verdicts.csv", "robustness.csv", "reading_effects.csv", "measured_effects.csv"}
     for name in written:
         assert (runs / name).read_bytes() == (root / "data" / "runs" / name).read_bytes(), name

@@ -415,11 +415,11 @@ def test_a_symbol_without_a_place_says_why():
     assert not bad, bad
 
 
-@pytest.mark.parametrize("section", [config.GameConfig, config.CPOMADDPGConfig])
+@pytest.mark.parametrize("section", [config.GameConfig, config.learners.CPOMADDPGConfig])
 def test_every_constant_stands_for_a_symbol(section):
     places = {place for row in rows("notation") for place in several(row["code"])}
-    fields = {f"mecpaper.config.{section.__name__}.{key}" for key in section.model_fields}
-    excused = {f"mecpaper.config.{section.__name__}.{key}" for key in NO_SYMBOL}
+    fields = {f"{section.__module__}.{section.__name__}.{key}" for key in section.model_fields}
+    excused = {f"{section.__module__}.{section.__name__}.{key}" for key in NO_SYMBOL}
     assert not fields - places - excused, sorted(fields - places - excused)
 
 
@@ -435,7 +435,7 @@ def test_every_constant_stands_for_a_symbol(section):
         "mecpaper.env.game.Game.no_such_attribute",
         "mecpaper.env.game.Slot.reward.deeper",
         "mecpaper.system.tasks.chunk_size(no_such_argument)",
-        "mecpaper.config.GameConfig.no_such_key",
+        "mecpaper.config.game.GameConfig.no_such_key",
         "not a path",
     ],
 )

@@ -201,9 +201,7 @@ def test_verdicts_appear_with_their_effect_and_where_they_are_shown(root):
 
 def test_a_deviation_shows_its_words_its_computed_effect_and_the_effects_by_algorithm(root):
     edition = Edition(root)
-    edition.deviations = [
-        next(row for row in edition.deviations if row["id"] == "D4") | {"measured_effect": "seen once"}
-    ]
+    edition.deviations = [next(row for row in edition.deviations if row["id"] == "D4") | {"trials": "seen once"}]
     edition.measured_effects = {"D4": "reward -0.012"}
     row = {"reading": "D4", "share": "reduced", "algorithm": "cpo_maddpg", "measure": "reward", "default": "1.16224"}
     row |= {"effect": "-0.0121", "lower": "-0.0734", "upper": "0.0492", "seeds": "3"}

@@ -7,7 +7,7 @@ has no defaults: every number is in the file, and an invalid one is an error of 
 from mecpaper.config.experiment import RESULTS_VERSION, Experiment, fingerprint, named, resolve
 from mecpaper.config.fields import ConfigError, Section, parse
 from mecpaper.config.game import GameConfig, Readings
-from mecpaper.config.learners import CPOMADDPGConfig, LearningConfig, OwnConfig
+from mecpaper.config.learners import LearningConfig, OwnConfig
 from mecpaper.config.project import find_root, load
 from mecpaper.config.registry import ALGORITHMS, Algorithm
 from mecpaper.config.schema import Config, ScaleConfig
@@ -16,7 +16,6 @@ __all__ = [
     "ALGORITHMS",
     "RESULTS_VERSION",
     "Algorithm",
-    "CPOMADDPGConfig",
     "Config",
     "ConfigError",
     "Experiment",
