@@ -22,7 +22,7 @@ from mecpaper.store.files import write_atomically
 PROGRESS_VARIABLE = "MECPAPER_PROGRESS"
 """Environment variable with the path of the progress file; without it the bar is drawn where the code runs."""
 
-_bars: dict[str, tqdm] = {}
+_bars: dict[int, tqdm] = {}
 
 
 def report(done: int, total: int, label: str) -> None:
@@ -36,11 +36,12 @@ def report(done: int, total: int, label: str) -> None:
     if path:
         write_atomically(Path(path), f"{done}\n{total}\n{label}")
         return
-    if label not in _bars:
-        _bars[label] = tqdm(total=total, desc=label, unit="episode")
-    _bars[label].update(done - _bars[label].n)
+    if total not in _bars:
+        _bars[total] = tqdm(total=total, unit="episode")
+    _bars[total].set_description(label, refresh=False)
+    _bars[total].update(done - _bars[total].n)
     if done >= total:
-        _bars.pop(label).close()
+        _bars.pop(total).close()
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
@@ -108,17 +109,16 @@ def run(path: Path) -> None:
 def _watch(path: Path, stop: threading.Event) -> None:
     """Draw the progress file as a bar with the remaining time, until `stop` is set."""
     bar: tqdm | None = None
-    current = ""
     while not stop.wait(0.5):
         try:
             done, total, label = path.read_text(encoding="utf-8").split("\n")
         except (FileNotFoundError, ValueError):
             continue
-        if bar is None or label != current:
+        if bar is None or int(total) != bar.total:
             if bar is not None:
                 bar.close()
-            bar = tqdm(total=int(total), desc=label, unit="ep", initial=int(done), file=sys.stderr, mininterval=1.0)
-            current = label
+            bar = tqdm(total=int(total), unit="ep", initial=int(done), file=sys.stderr, mininterval=1.0)
+        bar.set_description(label, refresh=False)
         bar.update(int(done) - bar.n)
     if bar is not None:
         bar.close()

@@ -148,10 +148,10 @@ def _train_there(group: list[Experiment], versions: tuple[int, str], root: str, 
     if _versions() != versions:
         raise ClusterError("this worker has another version of mecpaper or torch")
     if (Path(root) / "build" / "cluster" / token).exists():
-        local.train(group, Path(root))
+        local.train(group, Path(root), processes=1)
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        done = local.train(group, Path(folder))
+        done = local.train(group, Path(folder), processes=1)
         files = [path for one in done for path in results.folder_of(Path(folder), one).iterdir()]
         files.sort(key=lambda path: path.name == results.MARK)
         return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from safetensors.torch import save
 from mecpaper.config import Experiment
 from mecpaper.store import results
 from mecpaper.store.files import make_folder, prepare_folder, write_atomically, write_table
-from mecpaper.training.loop import Progress, Training
+from mecpaper.training.loop import Progress, StoppedError, Training
+from mecpaper.training.pool import train_in_processes
 
 PATIENCE = 10.0
 """Seconds to wait for another trainer of an experiment; the kernel of a killed notebook ends within a few."""
@@ -36,17 +38,19 @@ def train(
     root: Path,
     device: torch.device | str | None = None,
     progress: Progress | None = None,
+    processes: int | None = None,
 ) -> list[Experiment]:
     """Train the experiments whose results are not stored, into data/runs.
 
-    On a GPU, experiments with the same `batch_key` are one batched program; on a CPU, where batching is no faster, they
-    are trained one after another.
+    On a GPU, experiments with the same `batch_key` are one batched program; on a CPU, where batching is no faster, each
+    is a program of its own, and a process per core trains them side by side.
 
     Args:
         experiments: experiments to train.
         root: the project's folder.
         device: device to compute on; by default the GPU if there is one.
-        progress: see `mecpaper.training.loop.Progress`.
+        progress: see `mecpaper.training.loop.Progress`; with several processes it counts the episodes of all.
+        processes: number of processes on a CPU; by default one per core.
     Returns:
         The experiments that were trained.
     Raises:
@@ -57,15 +61,23 @@ def train(
         StorageError: a result cannot be written.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    trained = []
-    for group in groups(results.missing(experiments, root), device.type == "cuda"):
-        with _alone(root, group):
-            # Another process may have finished them in the meantime.
-            group = results.missing(group, root)
-            if group:
-                _train_group(Training(group, device), root, progress)
-                trained += group
-    return trained
+    programs = groups(results.missing(experiments, root), device.type == "cuda")
+    workers = min(processes or os.cpu_count() or 1, len(programs)) if device.type == "cpu" else 1
+    if workers > 1:
+        return train_in_processes(train_program, programs, root, workers, progress)
+    return [experiment for program in programs for experiment in train_program(program, root, progress, device)]
+
+
+def train_program(
+    program: list[Experiment], root: Path, progress: Progress | None = None, device: torch.device | str = "cpu"
+) -> list[Experiment]:
+    """Train the experiments of one program that are not stored; arguments, result and errors as for `train`."""
+    with _alone(root, program):
+        # Another process may have finished them in the meantime.
+        program = results.missing(program, root)
+        if program:
+            _train_group(Training(program, device), root, progress)
+    return program
 
 
 @contextmanager
@@ -95,6 +107,10 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
         (folder / results.MARK).unlink(missing_ok=True)
     try:
         training.run(checkpoint, progress)
+    except StoppedError:
+        # Raised between two rounds, where the state is whole; an interrupt may come anywhere.
+        training.save(checkpoint)
+        raise
     finally:
         if training.curve:
             for experiment, folder in folders:

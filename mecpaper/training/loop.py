@@ -36,6 +36,10 @@ class NotFiniteError(FloatingPointError):
     """A number is no longer finite; the message says which and where."""
 
 
+class StoppedError(RuntimeError):
+    """A training that was asked to stop, raised by its `Progress`; its checkpoint is saved."""
+
+
 class Training:
     """Experiments of one algorithm, trained together: one run per experiment and seed.
 

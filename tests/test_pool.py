@@ -1,0 +1,96 @@
+"""Training in processes: the same files as in one, one progress for all, and a clean end when something goes wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mecpaper.config import Config, named, parse
+from mecpaper.store import results
+from mecpaper.training.experiments import train
+from mecpaper.training.loop import NotFiniteError
+
+
+@pytest.fixture(scope="module")
+def several(small) -> Config:
+    """Three experiments of different algorithms."""
+    data = small.model_dump()
+    data["experiments"] = {name: ["default"] for name in ("cpo_maddpg", "maddpg", "random")}
+    return parse(Config, data)
+
+
+def _files(folder):
+    wanted = ("curves.csv", "policy.safetensors", results.MARK)
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if path.name in wanted}
+
+
+def test_processes_write_what_one_process_writes_and_report_as_one(several, tmp_path):
+    experiments, reports = named(several), []
+    trained = train(experiments, tmp_path / "two", progress=lambda *report: reports.append(report), processes=2)
+    assert {one.name for one in trained} == {one.name for one in experiments}
+    train(experiments, tmp_path / "one", processes=1)
+    assert _files(tmp_path / "two") == _files(tmp_path / "one") and len(_files(tmp_path / "one")) == 8
+    total = 3 * several.run.episodes
+    assert reports[-1] == (total, total, "3 of 3 experiments, 0 running")
+    assert {report[1] for report in reports} == {total}
+    assert [report[0] for report in reports] == sorted(report[0] for report in reports)
+    assert not train(experiments, tmp_path / "two", processes=2)
+
+
+def _poisoned(program, root, progress):
+    from mecpaper.training.experiments import train_program
+
+    if program[0].algorithm == "maddpg":
+        raise NotFiniteError("critic_loss is not finite at update 3 of maddpg/default, seed 1")
+    return train_program(program, root, progress)
+
+
+def test_a_program_that_fails_stops_the_others_and_is_reported(several, tmp_path):
+    from mecpaper.training.pool import train_in_processes
+
+    with pytest.raises(NotFiniteError, match=r"not finite at update 3 of maddpg/default"):
+        train_in_processes(_poisoned, [[one] for one in named(several)], tmp_path, 2)
+    assert results.missing(named(several), tmp_path)
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+from mecpaper.config import Config, named, parse
+from mecpaper.training.experiments import train
+if __name__ == "__main__":
+    config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
+    train(named(config), Path(sys.argv[2]), progress=lambda done, *_: print(done, flush=True), processes=2)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_processes_end_and_the_next_start_has_the_same_numbers(several, tmp_path, how):
+    data = several.model_dump()
+    data["experiments"] = {name: ["default"] for name in ("cpo_maddpg", "maddpg")}
+    data["scales"][data["scale"]] |= {"episodes": 400, "curve_every": 40}
+    config = parse(Config, data)
+    (tmp_path / "config.json").write_text(json.dumps(config.model_dump()))
+    (tmp_path / "train.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "train.py"), str(tmp_path / "config.json"), str(tmp_path / "cut")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        while int(process.stdout.readline() or 800) == 0:
+            pass
+        os.kill(process.pid, how)
+        process.wait(timeout=60)
+    assert process.returncode != 0
+    cut = results.missing(named(config), tmp_path / "cut")
+    assert cut
+    # Workers whose parent is gone stop at their next round and free the locks.
+    for _ in range(100):
+        if len(list((tmp_path / "cut" / "build" / "checkpoints").glob("*.safetensors"))) == len(cut):
+            break
+        time.sleep(0.2)
+    train(named(config), tmp_path / "cut", processes=1)
+    train(named(config), tmp_path / "calm", processes=1)
+    assert _files(tmp_path / "cut") == _files(tmp_path / "calm")
