@@ -20,6 +20,7 @@ from benchmarks import (
     explorer,
     faults,
     game,
+    gpu,
     growth,
     learning,
     projection,
@@ -39,6 +40,7 @@ PARTS = {
     "device_actor": device_actor,
     "growth": growth,
     "projection": projection,
+    "gpu": gpu,
     "cluster": cluster,
     "faults": faults,
     "soak": soak,
@@ -50,7 +52,9 @@ PARTS = {
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; by default all")
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; by default all; gpu needs a CUDA device"
+    )
     parser.add_argument("--threads", type=int, default=2, help="of torch, on every side (2)")
     parser.add_argument("--repetitions", type=int, default=5, help="of every measurement; in same_reward seeds (5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="minimum length of a timed block (1)")
@@ -67,7 +71,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure and write part by part, so that an interruption loses at most one part."""
     chosen = arguments()
-    names = chosen.parts or list(PARTS)
+    names = chosen.parts or [name for name in PARTS if name != "gpu" or torch.cuda.is_available()]
     unknown = sorted(set(names) - set(PARTS))
     if unknown:
         sys.exit(f"part = {unknown[0]!r}: one of {', '.join(PARTS)}")

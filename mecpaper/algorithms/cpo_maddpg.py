@@ -12,7 +12,6 @@ from mecpaper.algorithms.lagrange import Multiplier
 from mecpaper.algorithms.learner import Diagnostics, saturated_share
 from mecpaper.algorithms.off_policy import OffPolicy, td_target
 from mecpaper.algorithms.optimiser import stack_norm
-from mecpaper.algorithms.recorded import Recorded
 from mecpaper.algorithms.replay import Batch, annealed, normalised_error, priority
 from mecpaper.config import LearningConfig
 from mecpaper.config.learners import CPOMADDPGConfig
@@ -93,11 +92,10 @@ class CPOMADDPG(OffPolicy):
         prioritised = own[0].replay != "uniform"
         super().__init__(game, learning, own, seeds, slots_per_update, prioritised, **critic)
         self.lagrange = Multiplier(game, self.config, [config.multiplier_fixed for config in own])
-        self._learn = Recorded(self.learn, game.device)
 
     def update(self, batch: Batch) -> Diagnostics:
         """Make one update on a mini-batch, and give its transitions new priorities."""
-        diagnostics, priorities = self._learn(batch, self.excess)
+        diagnostics, priorities = self.learn(batch, self.excess)
         if self.replay.prioritised:
             self.replay.set_priorities(batch.places, priorities)
         return diagnostics | self.lagrange.diagnostics()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mecpaper.config import LearningConfig
+from mecpaper.env import recorded
 from mecpaper.env.game import Game, Slot
 from mecpaper.env.streams import Stream, generators
 
@@ -26,16 +27,20 @@ def saturated_share(action: Tensor) -> Tensor:
 
 
 class Tally:
-    """Sums and counts of diagnostics since the last point of the learning curve; `sums` is name -> `[2, run]`."""
+    """Sums of diagnostics since the last point of the learning curve, name -> `[run]`, and how many were added."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
 
-    def add(self, diagnostics: Diagnostics) -> None:
-        """Count one value of each diagnostic."""
+    def add(self, diagnostics: Diagnostics, counts: dict[str, int] | None = None) -> None:
+        """Count one value of each diagnostic, or sums of `counts` values."""
         for name, value in diagnostics.items():
-            entry = torch.stack([value.double(), torch.ones_like(value, dtype=torch.float64)])
-            self.sums[name] = self.sums[name] + entry if name in self.sums else entry
+            if name in self.sums:
+                self.sums[name] += value
+            else:
+                self.sums[name] = value.detach().to(torch.float64, copy=True)
+            self.counts[name] = self.counts.get(name, 0) + (1 if counts is None else counts[name])
 
     def add_slot(self, slot: Slot) -> None:
         """Count what was earned and spent while exploring."""
@@ -44,15 +49,15 @@ class Tally:
 
     def take_means(self) -> Diagnostics:
         """Return the means and begin anew."""
-        means = {name: total / count for name, (total, count) in self.sums.items()}
-        self.sums = {}
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
         return means
 
     def not_finite(self) -> tuple[str, int] | None:
         """Find a diagnostic that is no longer a number, and its run; None where all are."""
         # What learning says comes first: it is the cause, a policy that no longer plays the consequence.
         for name in sorted(self.sums, key=lambda name: name.startswith("behaviour")):
-            broken = (~torch.isfinite(self.sums[name][0])).nonzero()
+            broken = (~torch.isfinite(self.sums[name])).nonzero()
             if len(broken):
                 return name, int(broken[0, 0])
         return None
@@ -77,6 +82,7 @@ class Learner(ABC):
         uses = (Stream.GAME, Stream.NOISE, Stream.REPLAY, Stream.SMOOTHING, Stream.CHUNKS)
         self.sources = {use: generators(seeds, use) for use in uses}
         self.updates = 0
+        self._rounds: dict[Any, recorded.Recorded] = {}
 
     @abstractmethod
     def act(self, observation: Tensor, uniform: Tensor) -> Tensor:
@@ -97,6 +103,28 @@ class Learner(ABC):
             done: share of the training that is done.
             tally: takes the diagnostics.
         """
+
+    def perform(self, phase: Any, play: Callable[[Any, Tally], None], inputs: Any, tally: Tally) -> None:
+        """Play a round; on a GPU as a recorded graph, one per phase.
+
+        Args:
+            phase: determines which operations `play` makes; hashable.
+            play: changes the tensors of the state in place.
+            inputs: named tuple of everything that differs between rounds, such as random draws.
+            tally: collects the diagnostics.
+        """
+        if not recorded.records(self.game.device):
+            play(inputs, tally)
+            return
+
+        def work(inputs: Any) -> tuple[Diagnostics, dict[str, int]]:
+            own = Tally()
+            play(inputs, own)
+            return own.sums, own.counts
+
+        if phase not in self._rounds:
+            self._rounds[phase] = recorded.Recorded(work, self.game.device)
+        tally.add(*self._rounds[phase](inputs))
 
     def multiplier(self) -> Tensor | None:
         """Return lambda of every agent, `[run, agent]`; None where there is none."""
@@ -130,16 +158,24 @@ class Learner(ABC):
 
     def draw(self, use: Stream, *shape: int, normal: bool = False) -> Tensor:
         """Draw numbers of [0, 1), or standard normal ones, from each run's own generator: `[run, *shape]`."""
+        return self.draw_times(1, use, *shape, normal=normal)[:, 0]
+
+    def draw_times(self, times: int, use: Stream, *shape: int, normal: bool = False) -> Tensor:
+        """Draw as `draw` does so many times: `[run, times, *shape]`."""
         sample = torch.randn if normal else torch.rand
-        drawn = torch.stack([sample(*shape, generator=source) for source in self.sources[use]])
+        drawn = torch.empty(self.game.runs, times, *shape)
+        for run, source in enumerate(self.sources[use]):
+            for time in range(times):
+                sample(*shape, generator=source, out=drawn[run, time])
         return drawn.to(self.game.device, self.game.dtype)
 
     def noise(self) -> Tensor:
-        """Draw standard normal noise that drifts or stays over an episode, `[slot, run, env, agent, 5 K]` (D35)."""
+        """Draw standard normal noise that drifts over an episode, `[slot, run, env, agent, 5 K]`, or stays (one slot)
+        (D35)."""
         game, correlation = self.game, self.learning.noise_correlation
         shape = (game.slots if correlation < 1.0 else 1, game.envs, game.devices, game.action_size)
         noise = self.draw(Stream.NOISE, *shape, normal=True).transpose(0, 1).contiguous()
         fresh = (1.0 - correlation**2) ** 0.5
         for t in range(1, len(noise)):
             noise[t] = correlation * noise[t - 1] + fresh * noise[t]
-        return noise.expand(game.slots, *noise.shape[1:])
+        return noise

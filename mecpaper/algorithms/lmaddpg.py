@@ -10,7 +10,6 @@ from torch import Tensor
 from mecpaper.algorithms.lagrange import Multiplier
 from mecpaper.algorithms.learner import Diagnostics, saturated_share
 from mecpaper.algorithms.off_policy import OffPolicy, td_target
-from mecpaper.algorithms.recorded import Recorded
 from mecpaper.algorithms.replay import Batch
 from mecpaper.config import LearningConfig
 from mecpaper.config.learners import LMADDPGConfig
@@ -35,11 +34,10 @@ class LMADDPG(OffPolicy):
     ) -> None:
         super().__init__(game, learning, own, seeds, slots_per_update, copies=2)
         self.lagrange = Multiplier(game, self.config, [None] * game.runs)
-        self._learn = Recorded(self.learn, game.device)
 
     def update(self, batch: Batch) -> Diagnostics:
         """Make one update on a mini-batch."""
-        return self._learn(batch, self.excess) | self.lagrange.diagnostics()
+        return self.learn(batch, self.excess) | self.lagrange.diagnostics()
 
     def learn(self, batch: Batch, excess: Tensor) -> Diagnostics:
         """Update critics, actors, multiplier and targets.

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from mecpaper.algorithms.learner import Diagnostics, saturated_share
 from mecpaper.algorithms.off_policy import OffPolicy, td_target
-from mecpaper.algorithms.recorded import Recorded
 from mecpaper.algorithms.replay import Batch
 
 
 class MADDPG(OffPolicy):
     """Multi-agent DDPG with uniform replay. Arguments as for `Learner`; its own section is `maddpg`."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self._learn = Recorded(self.learn, self.game.device)
-
     def update(self, batch: Batch) -> Diagnostics:
         """Make one update on a mini-batch."""
-        return self._learn(batch)
+        return self.learn(batch)
 
     def learn(self, batch: Batch) -> Diagnostics:
         """Update critic, actors and targets.

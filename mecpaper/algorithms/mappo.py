@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,14 @@ from mecpaper.config import LearningConfig
 from mecpaper.config.learners import MAPPOConfig
 from mecpaper.env.game import Game
 from mecpaper.env.streams import Stream, generators
+
+
+class Round(NamedTuple):
+    """The random draws of a round."""
+
+    uniform: Tensor  # of the game, see `Game.draw`
+    noise: Tensor  # [slot or 1, run, env, agent, 5 K], of the policy
+    order: Tensor  # [run, epoch, slot * env], see `MAPPO.learn_round`
 
 
 @dataclass(frozen=True)
@@ -118,22 +127,28 @@ class MAPPO(Learner):
 
     def play_round(self, done: float, tally: Tally) -> None:
         """Play one episode in every env, then learn from them; see `Learner.play_round`."""
+        count, epochs, sources = self.game.slots * self.game.envs, self.config.epochs, self.sources[Stream.REPLAY]
+        uniform, noise = self.game.draw(self.sources[Stream.GAME]), self.noise()
+        order = [torch.stack([torch.randperm(count, generator=g) for _ in range(epochs)]) for g in sources]
+        after = self.updates + epochs * -(-count // self.config.minibatch)
+        self.perform(None, self.play, Round(uniform, noise, torch.stack(order).to(self.game.device)), tally)
+        # A replayed graph runs no Python, so it does not count.
+        self.updates = after
+
+    def play(self, inputs: Round, tally: Tally) -> None:
+        """Play and learn with random numbers drawn before; recorded as one graph on a GPU."""
         game = self.game
-        observation = game.reset(self.sources[Stream.GAME])
-        noise = self.noise()
+        observation = game.begin(inputs.uniform)
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
         for t in range(game.slots):
-            action = self.explore(observation, noise[t])
+            action = self.explore(observation, inputs.noise[t % len(inputs.noise)])
             slot = game.step(action)
             parts.append((observation, action, slot.reward))
             observation = game.observe()
             tally.add_slot(slot)
         observations, actions, rewards = (torch.stack(part) for part in zip(*parts, strict=True))
         rollout = Rollout(observations, actions, rewards, observation)
-        count, epochs = game.slots * game.envs, self.config.epochs
-        sources = self.sources[Stream.REPLAY]
-        order = [torch.stack([torch.randperm(count, generator=g) for _ in range(epochs)]) for g in sources]
-        for diagnostics in self.learn_round(rollout, torch.stack(order).to(game.device)):
+        for diagnostics in self.learn_round(rollout, inputs.order):
             self.updates += 1
             tally.add(diagnostics)
 

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from mecpaper.algorithms.learner import Diagnostics, saturated_share
 from mecpaper.algorithms.off_policy import OffPolicy, td_target
-from mecpaper.algorithms.recorded import Recorded
 from mecpaper.algorithms.replay import Batch
 from mecpaper.env.streams import Stream
 
@@ -31,15 +30,21 @@ class MATD3(OffPolicy):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more, copies=2)
-        self._learn_critics = Recorded(self.learn_critics, self.game.device)
-        self._learn_actors = Recorded(self.learn_actors, self.game.device)
+        self.cycle = self.config.policy_delay
+
+    def smoothing(self, updates: int) -> Tensor:
+        """Draw the noise of the target smoothing, `[run, update, batch, agent, 5 K]`, standard normal."""
+        shape = self.learning.batch, self.game.devices, self.game.action_size
+        return self.draw_times(updates, Stream.SMOOTHING, *shape, normal=True)
 
     def update(self, batch: Batch) -> Diagnostics:
         """Make one update of both critics, and every `policy_delay`-th time of actors and targets."""
-        noise = self.draw(Stream.SMOOTHING, *batch.action.shape[1:], normal=True)
-        diagnostics = self._learn_critics(batch, noise)
+        noise = batch.smoothing
+        if noise is None:
+            noise = self.draw(Stream.SMOOTHING, *batch.action.shape[1:], normal=True)
+        diagnostics = self.learn_critics(batch, noise)
         if self.updates % self.config.policy_delay == 0:
-            diagnostics = diagnostics | self._learn_actors(batch.observation)
+            diagnostics = diagnostics | self.learn_actors(batch.observation)
         return diagnostics
 
     def learn_critics(self, batch: Batch, noise: Tensor) -> Diagnostics:

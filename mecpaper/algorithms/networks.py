@@ -193,7 +193,8 @@ class Critic:
         shapes.append((head_hidden or third, self.groups))
         weights = initial(shapes, generators, self.stacks)
         if pooled:
-            weights[2:3] = [weights[2][:, :first].clone(), weights[2][:, first:].clone()]
+            parts = weights[2].split(first, dim=1)
+            weights[2:3] = [part.clone(memory_format=torch.contiguous_format) for part in parts]
         self.weights = [w.to(game.device, game.dtype).requires_grad_() for w in weights]
         self._own_head = torch.eye(self.groups, device=game.device, dtype=game.dtype)
         rows = torch.arange(game.devices * self.features, device=game.device).view(game.devices, self.features)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,6 +32,27 @@ def td_target(instant: Tensor, discount: float, next_value: Tensor) -> Tensor:
     return instant + discount * next_value
 
 
+class Round(NamedTuple):
+    """Inputs of a round: random draws, and numbers that change from round to round."""
+
+    uniform: Tensor  # of the game, see `Game.draw`
+    noise: Tensor  # [slot or 1, run, env, agent, 5 K], of the exploration
+    picks: Tensor  # [run, slot, batch], what is replayed
+    order: Tensor  # [run, update, batch, chunk], of the chunks
+    smoothing: Tensor  # [run, update, ...], see `OffPolicy.smoothing`
+    places: Tensor  # [slot, env], where transitions are stored
+    sizes: list[int] | Tensor  # [slot], transitions held
+    exponent: float | Tensor  # beta_t of Eq. 55
+
+
+class Phase(NamedTuple):
+    """Determines which operations a round consists of, whatever the numbers are."""
+
+    warmup: bool
+    slots_since: int  # slots played since the last update
+    update: int  # updates made, modulo the learner's cycle
+
+
 class OffPolicy(Learner):
     """Actors, a critic, the target of each, two optimisers and a replay buffer.
 
@@ -38,6 +60,9 @@ class OffPolicy(Learner):
         prioritised: whether the buffer keeps priorities (Eq. 53-55).
         critic: further arguments of `Critic`.
     """
+
+    cycle = 1
+    """Number of updates after which the sequence of operations repeats."""
 
     def __init__(
         self,
@@ -73,27 +98,55 @@ class OffPolicy(Learner):
 
     def play_round(self, done: float, tally: Tally) -> None:
         """Play and learn as Algorithm 1, lines 3-19, does; see `Learner.play_round`."""
-        game, learning = self.game, self.learning
-        observation = game.reset(self.sources[Stream.GAME])
+        phase = Phase(done < self.learning.warmup_fraction, self.slots_since, self.updates % self.cycle)
+        slots = self.slots_since + (0 if phase.warmup else self.game.slots)
+        updates, since = divmod(slots, self.slots_per_update)
+        after = self.updates + updates, since
         self.anneal(done)
-        explore = self.exploration(done)
+        inputs = self.draw_round(phase, updates, done)
+        self.perform(phase, partial(self.play, phase), inputs, tally)
+        # A replayed graph runs no Python, so it does not count.
+        self.updates, self.slots_since = after
+
+    def draw_round(self, phase: Phase, updates: int, done: float) -> Round:
+        """Draw the random numbers of a round, in which a share `done` of the training is done."""
+        game, learning = self.game, self.learning
+        uniform = game.draw(self.sources[Stream.GAME])
+        if phase.warmup and learning.warmup == "uniform":
+            noise = 2.0 * self.draw(Stream.NOISE, game.envs, game.devices, game.action_size).unsqueeze(0) - 1.0
+        else:
+            first, last = learning.noise
+            noise = annealed((first, last), done) * self.noise()
         picks = self.draw(Stream.REPLAY, game.slots, learning.batch)
+        order = self.draw_times(updates, Stream.CHUNKS, learning.batch, game.chunks)
+        places, sizes = self.replay.reserve(game.slots, game.envs)
+        return Round(
+            uniform, noise, picks, order, self.smoothing(updates), places, sizes, self.importance_exponent(done)
+        )
+
+    def play(self, phase: Phase, inputs: Round, tally: Tally) -> None:
+        """Play one episode in every env with random numbers drawn before, and learn; recorded as one graph on a GPU."""
+        game = self.game
+        observation = game.begin(inputs.uniform)
+        made, since = 0, phase.slots_since
         for t in range(game.slots):
-            action = explore(t, observation)
+            action = self.explore(phase, observation, inputs.noise[t % len(inputs.noise)])
             slot = game.step(action)
             next_observation = game.observe()
-            self.replay.add(observation, action, slot.reward, slot.cost, next_observation)
+            self.replay.add(observation, action, slot.reward, slot.cost, next_observation, inputs.places[t])
             observation = next_observation
             tally.add_slot(slot)
-            if done < learning.warmup_fraction:
+            if phase.warmup:
                 continue
             self.excess += (slot.cost - game.cost_limit).sum(dim=1)
-            self.slots_since += 1
-            if self.slots_since == self.slots_per_update:
+            since += 1
+            if since == self.slots_per_update:
                 self.updates += 1
-                tally.add(self.update(self.sample(picks[:, t], done)))
+                batch = self.replay.sample(inputs.picks[:, t], inputs.exponent, inputs.sizes[t])
+                batch = self.reordered(batch, inputs.order[:, made])._replace(smoothing=inputs.smoothing[:, made])
+                tally.add(self.update(batch))
                 self.excess.zero_()
-                self.slots_since = 0
+                made, since = made + 1, 0
 
     def anneal(self, done: float) -> None:
         """Set the saturation penalty (D34) for a share `done` of the training: it is held at its first value for one
@@ -101,29 +154,32 @@ class OffPolicy(Learner):
         first, last = self.learning.saturation_penalty, self.learning.saturation_last
         self.saturation.fill_(first + (last - first) * min(max(3.0 * done - 1.5, 0.0), 1.0))
 
-    def exploration(self, done: float) -> Callable[[int, Tensor], Tensor]:
-        """Return how actions are chosen in a round: `(slot, observation) -> action`.
+    def explore(self, phase: Phase, observation: Tensor, noise: Tensor) -> Tensor:
+        """Choose actions while training, `[run, env, agent, 5 K]`.
 
         The policy's action with Gaussian noise that stays (or drifts, an Ornstein-Uhlenbeck process, below correlation
         1), so that an action is held long enough for the running means of Eq. 15 and 17 to show its value. In the other
         reading of D35 each device keeps one uniformly random action per episode during the warm-up.
         """
-        game, learning = self.game, self.learning
-        if learning.warmup == "uniform" and done < learning.warmup_fraction:
-            held = 2.0 * self.draw(Stream.NOISE, game.envs, game.devices, game.action_size) - 1.0
-            return lambda t, observation: held
-        first, last = learning.noise
-        noise = annealed((first, last), done) * self.noise()
-        return lambda t, observation: (self.act(observation) + noise[t]).clamp(-1.0, 1.0)
+        if phase.warmup and self.learning.warmup == "uniform":
+            return noise
+        return (self.act(observation) + noise).clamp(-1.0, 1.0)
 
     def sample(self, uniform: Tensor, done: float) -> Batch:
-        """Draw a mini-batch by `uniform`, `[run, batch]`; its chunks come in random order (D42) unless switched off."""
-        batch = self.replay.sample(uniform, self.importance_exponent(done))
+        """Draw a mini-batch by `uniform`, `[run, batch]`, when a share `done` of the training is done."""
+        order = self.draw(Stream.CHUNKS, uniform.shape[1], self.game.chunks)
+        return self.reordered(self.replay.sample(uniform, self.importance_exponent(done)), order)
+
+    def reordered(self, batch: Batch, uniform: Tensor) -> Batch:
+        """Put the chunks in an order drawn by `uniform`, `[run, batch, chunk]`, unless this is switched off (D42)."""
         if not self.learning.permute_chunks:
             return batch
-        order = self.draw(Stream.CHUNKS, uniform.shape[1], self.game.chunks).argsort(dim=-1)
         parts = {name: getattr(batch, name) for name in ("observation", "action", "next_observation")}
-        return batch._replace(**self.game.reorder_chunks(order, **parts))
+        return batch._replace(**self.game.reorder_chunks(uniform.argsort(dim=-1), **parts))
+
+    def smoothing(self, updates: int) -> Tensor:
+        """Draw further random numbers for the updates of a round, `[run, update, ...]`; none by default."""
+        return self.excess.new_empty(self.game.runs, updates)
 
     def importance_exponent(self, done: float) -> float:
         """Return beta_t of Eq. 55 when a share `done` of the training is done; unused without priorities."""

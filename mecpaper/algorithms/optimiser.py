@@ -33,6 +33,9 @@ class Optimiser:
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Make one step of descent."""
         for weight, grad in zip(self.weights, gradients, strict=True):
+            if weight.is_cuda and grad.stride() != weight.stride():
+                # The fused step of a GPU refuses gradients whose memory order differs from that of the weights.
+                grad = torch.empty_like(weight).copy_(grad)
             weight.grad = grad
         self.adam.step()
 

@@ -66,7 +66,7 @@ def sample_indices(priorities: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]
     return indices, priorities.gather(1, indices) / total
 
 
-def importance_weights(probability: Tensor, size: int, exponent: float) -> Tensor:
+def importance_weights(probability: Tensor, size: int | Tensor, exponent: float | Tensor) -> Tensor:
     r"""Compute the importance weights of a mini-batch, Eq. (55).
 
     $$w_i = \left(\frac{1}{N\, P(i)}\right)^{\beta_t}, \qquad \tilde w_i = \frac{w_i}{\max_j w_j}$$
@@ -103,6 +103,7 @@ class Batch(NamedTuple):
     next_observation: Tensor
     weight: Tensor  # [run, batch], importance weights of Eq. 55 (1 under uniform replay)
     places: Tensor  # [run, batch], where they lie in the buffer
+    smoothing: Tensor | None = None  # [run, batch, ...], drawn for the update, see `OffPolicy.smoothing`
 
 
 class Replay:
@@ -143,31 +144,53 @@ class Replay:
         self.size = self.position = 0
         self._offset = (torch.arange(runs, device=device) * capacity).unsqueeze(1)
 
-    def add(self, observation: Tensor, action: Tensor, reward: Tensor, cost: Tensor, next_observation: Tensor) -> None:
+    def reserve(self, slots: int, envs: int) -> tuple[Tensor, list[int]]:
+        """Make room for the joint transitions of some slots, where the oldest are.
+
+        Returns:
+            where they go, `[slot, env]`, for `add`; and how many are held after each slot, for `sample`.
+        """
+        added = slots * envs
+        places = (torch.arange(added, device=self.data.device) + self.position) % self.capacity
+        sizes = [min(self.size + envs * (slot + 1), self.capacity) for slot in range(slots)]
+        self.position, self.size = (self.position + added) % self.capacity, sizes[-1]
+        return places.view(slots, envs), sizes
+
+    def add(
+        self,
+        observation: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        cost: Tensor,
+        next_observation: Tensor,
+        place: Tensor | None = None,
+    ) -> None:
         """Store one joint transition per env: `[run, env, agent, ...]`; the oldest make room.
 
         New transitions enter at the highest priority so far, so that each is likely to be replayed once (D27).
+        `place` is where, `[env]`, if room has been reserved.
         """
         row = torch.cat([observation, action, reward.unsqueeze(-1), cost.unsqueeze(-1), next_observation], dim=-1)
-        envs = row.shape[1]
-        place = (torch.arange(envs, device=row.device) + self.position) % self.capacity
+        if place is None:
+            place = self.reserve(1, row.shape[1])[0][0]
         self.data[:, place] = row
         self.priorities[:, place] = self.highest
-        self.position = (self.position + envs) % self.capacity
-        self.size = min(self.size + envs, self.capacity)
 
-    def sample(self, uniform: Tensor, exponent: float) -> Batch:
+    def sample(self, uniform: Tensor, exponent: float | Tensor, size: int | Tensor | None = None) -> Batch:
         """Draw a mini-batch.
 
         Args:
             uniform: `[run, batch]`, draws from [0, 1).
             exponent: beta_t of Eq. 55; unused under uniform replay.
+            size: how many are held, if more room than that has been reserved. What is not held has priority 0.
         """
+        size = self.size if size is None else size
         if self.prioritised:
-            index, probability = sample_indices(self.priorities[:, : self.size], uniform)
-            weight = importance_weights(probability, self.size, exponent).to(self.data.dtype)
+            held = self.priorities[:, :size] if isinstance(size, int) else self.priorities
+            index, probability = sample_indices(held, uniform)
+            weight = importance_weights(probability, size, exponent).to(self.data.dtype)
         else:
-            index = (uniform * self.size).long().clamp(max=self.size - 1)
+            index = (uniform * size).long().clamp(max=size - 1)
             weight = torch.ones_like(uniform, dtype=self.data.dtype)
         rows = self.data.flatten(0, 1).index_select(0, (index + self._offset).flatten())
         parts = rows.unflatten(0, index.shape).split(self.sizes, dim=-1)
@@ -175,7 +198,10 @@ class Replay:
         return Batch(observation, action, reward[..., 0], cost[..., 0], next_observation, weight, index)
 
     def set_priorities(self, index: Tensor, value: Tensor) -> None:
-        """Give replayed transitions `[run, batch]` new priorities (Algorithm 1, line 11)."""
+        """Give replayed transitions `[run, batch]` new priorities (Algorithm 1, line 11); of one drawn twice the last
+        counts, on every device."""
+        same = index.unsqueeze(2) == index.unsqueeze(1)
+        last = (same * torch.arange(index.shape[1], device=index.device)).amax(dim=2)
         value = value.to(self.priorities.dtype)
-        self.priorities.scatter_(1, index, value)
-        self.highest = torch.maximum(self.highest, value.amax(dim=1, keepdim=True))
+        self.priorities.scatter_(1, index, value.gather(1, last))
+        torch.maximum(self.highest, value.amax(dim=1, keepdim=True), out=self.highest)

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from mecpaper.config import ConfigError, GameConfig
+from mecpaper.env import recorded
 from mecpaper.env.constants import Constants
+from mecpaper.env.settled import settled_offload
 from mecpaper.system import channel, energy, latency, quality, secrecy, tasks
 
 
@@ -83,6 +85,8 @@ class Game:
         self.battery_capacity = c.battery_capacity.squeeze(-1)
         self.battery_threshold = self.battery_capacity * c.battery_threshold_fraction.squeeze(-1)
         self.cost_limit = self.battery_capacity * c.cost_limit_fraction.squeeze(-1)
+        # A graph that a GPU records must do the same work in every slot.
+        self.fixed_work = recorded.records(self.device)
         self.slot = 0
         self.battery = cast(Tensor, None)  # until the first reset
 
@@ -161,14 +165,20 @@ class Game:
         Returns:
             observation, `[run, env, device, feature]`, as `observation_names`, Eq. 32-33.
         """
-        c = self.constants
+        return self.begin(self.draw(generators))
+
+    def draw(self, generators: Sequence[torch.Generator]) -> Tensor:
+        """Make all random draws of an episode, in [0, 1), `[slot + 1, run, env, device, 3 K + 1]`."""
         if len(generators) != self.runs:
             raise ConfigError(f"generators = {len(generators)}: one per run, {self.runs}")
         shape = (self.slots + 1, self.envs, self.devices)
         draws = 3 * self.chunks + 1
-        uniform = torch.stack(
-            [torch.rand(*shape, draws, generator=g, dtype=torch.float64) for g in generators], dim=1
-        ).to(self.device, self.dtype)
+        uniform = [torch.rand(*shape, draws, generator=g, dtype=torch.float64) for g in generators]
+        return torch.stack(uniform, dim=1).to(self.device, self.dtype)
+
+    def begin(self, uniform: Tensor) -> Tensor:
+        """Begin an episode with the random numbers of `draw`; returns what `reset` does."""
+        c = self.constants
         gain, other_gain, error = (uniform[..., i * self.chunks : (i + 1) * self.chunks] for i in range(3))
         self._episode_gain_db = secrecy.draw_gain(gain, *c.gain_db)
         heard_db = self._episode_gain_db
@@ -238,6 +248,25 @@ class Game:
         )  # fmt: skip
         return upload, secret
 
+    def _execute(self, requested: Tensor, power: Tensor) -> tuple[Tensor, Tensor]:
+        """Offloading as executed, and which requests were secure as requested (§3.5)."""
+        c, access = self.constants, self.readings.access
+
+        def secure(offload: Tensor) -> Tensor:
+            return secrecy.is_secure(self.rates(self.slot, offload, power)[1])
+
+        if not self.fixed_work:
+            return secrecy.executed_offload(requested, secure)
+        first_pass = secure(requested) & (requested > 0)
+        offload = first_pass.to(requested.dtype)
+        if access == "full_band":
+            sent = power * channel.from_decibel(self._episode_gain_db[self.slot])
+            listening = power if self.readings.listening_power == "user" else c.eavesdropper_power
+            _, maximum, minimum = (gains[self.slot] for gains in self._episode_heard)
+            noises = c.noise_power, c.eavesdropper_noise_power
+            offload = settled_offload(offload, sent, listening * maximum, power * minimum, *noises)
+        return offload, first_pass
+
     def step(self, action: Tensor) -> Slot:
         """Play one slot in every env.
 
@@ -260,9 +289,7 @@ class Game:
         variables = self.decode(action.to(self.dtype))
         requested, power = variables["offload"], variables["transmit_power"]
         frame_rate, cpu_frequency = variables["frame_rate"], variables["cpu_frequency"]
-        offload, secure_request = secrecy.executed_offload(
-            requested, lambda decision: secrecy.is_secure(self.rates(self.slot, decision, power)[1])
-        )
+        offload, secure_request = self._execute(requested, power)
         upload, secret = self.rates(self.slot, offload, power)
         size = tasks.chunk_size(c.bits_per_pixel, frame_rate, variables["resolution"])
         chunk_latency = latency.total_latency(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mecpaper.env.game import Game, Slot
+from mecpaper.env.recorded import Recorded
 from mecpaper.env.streams import Stream, generators
 from mecpaper.system.secrecy import is_secure
 
@@ -86,26 +88,54 @@ class Measures:
         }
 
 
-@torch.no_grad()
-def evaluate(
-    policy: Policy, game: Game, seeds: Sequence[int], policy_seeds: Sequence[int] | None = None
-) -> dict[str, Tensor]:
+class Draws(NamedTuple):
+    """The random draws of a rollout, in [0, 1)."""
+
+    game: Tensor  # see `Game.draw`
+    policy: Tensor  # [slot, run, env, device, 5 K]
+
+
+class Rollout:
     """Play one episode in every env of a game and measure it.
 
     Args:
         policy: see `Policy`.
         game: every env plays one evaluation episode.
-        seeds: one per run; runs with the same seed have the same channels and harvests.
-        policy_seeds: one per run, for the random numbers passed to the policy; by default `seeds`.
-    Returns:
-        The measures of `Measures.result`, each `[run]`.
     """
-    observation = game.reset(generators(seeds, Stream.EVALUATION))
-    sources = generators(policy_seeds or seeds, Stream.POLICY)
-    shape = (game.envs, game.devices, game.action_size)
-    measures = Measures(game)
-    for _ in range(game.slots):
-        uniform = torch.stack([torch.rand(*shape, generator=g) for g in sources])
-        measures.add(game.step(policy(observation, uniform.to(game.device, game.dtype))))
-        observation = game.observe()
-    return measures.result()
+
+    def __init__(self, policy: Policy, game: Game) -> None:
+        self.policy, self.game = policy, game
+        self.recorded = Recorded(self.play, game.device)
+
+    @torch.no_grad()
+    def play(self, draws: Draws) -> dict[str, Tensor]:
+        """Play with random numbers drawn before; recorded as one graph on a GPU."""
+        observation = self.game.begin(draws.game)
+        measures = Measures(self.game)
+        for t in range(self.game.slots):
+            measures.add(self.game.step(self.policy(observation, draws.policy[t])))
+            observation = self.game.observe()
+        return measures.result()
+
+    def __call__(self, seeds: Sequence[int], policy_seeds: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """Play one episode in every env.
+
+        Args:
+            seeds: one per run; runs with the same seed have the same channels and harvests.
+            policy_seeds: one per run, for the random numbers passed to the policy; by default `seeds`.
+        Returns:
+            The measures of `Measures.result`, each `[run]`; on a GPU the next call overwrites them.
+        """
+        game = self.game
+        uniform = game.draw(generators(seeds, Stream.EVALUATION))
+        sources = generators(policy_seeds or seeds, Stream.POLICY)
+        shape = (game.envs, game.devices, game.action_size)
+        drawn = [torch.stack([torch.rand(*shape, generator=g) for g in sources]) for _ in range(game.slots)]
+        return self.recorded(Draws(uniform, torch.stack(drawn).to(game.device, game.dtype)))
+
+
+def evaluate(
+    policy: Policy, game: Game, seeds: Sequence[int], policy_seeds: Sequence[int] | None = None
+) -> dict[str, Tensor]:
+    """Play one episode in every env of a game and measure it; see `Rollout`."""
+    return Rollout(policy, game)(seeds, policy_seeds)

@@ -18,7 +18,7 @@ from torch import Tensor
 from mecpaper.algorithms.learner import Learner, Tally
 from mecpaper.config import ConfigError, Experiment, fingerprint
 from mecpaper.env.game import Game
-from mecpaper.env.measures import evaluate
+from mecpaper.env.measures import Rollout, evaluate
 from mecpaper.store.results import SUMMARY_COLUMNS
 from mecpaper.training import checkpoint
 
@@ -66,6 +66,7 @@ class Training:
         self.final_game = Game(games, first.evaluation.final_episodes, device)
         make = first.entry.learner_class()
         self.learner: Learner = make(self.game, first.learning, own, self.seeds, self.scale.slots_per_update)
+        self._point = Rollout(self.learner.act, self.curve_game)
         self.episode = 0
         self.seconds = 0.0
         self.curve: list[dict[str, Tensor]] = []
@@ -134,7 +135,7 @@ class Training:
         """Add a point to the learning curve: noise-free measures, and means of the diagnostics since the last point."""
         seeds = [self.first.evaluation.seed] * len(self.seeds)
         draws = [seed + self.episode for seed in self.seeds]
-        point = evaluate(self.learner.act, self.curve_game, seeds, draws) | self.tally.take_means()
+        point = self._point(seeds, draws) | self.tally.take_means()
         multiplier = self.learner.multiplier()
         if multiplier is not None:
             point["multiplier"] = multiplier.mean(dim=1)
@@ -193,6 +194,7 @@ class Training:
     def save(self, path: Path) -> None:
         """Write the whole state, atomically (see `mecpaper.training.checkpoint`)."""
         counters = {**self.learner.counters(), "episode": self.episode, "seconds": self.seconds}
+        counters |= {f"count.{name}": count for name, count in self.tally.counts.items()}
         tensors = {**self.learner.tensors(), **self.learner.random_states()}
         tensors |= {f"sum.{name}": value for name, value in self.tally.sums.items()}
         for i, point in enumerate(self.curve):
@@ -210,6 +212,7 @@ class Training:
         self.learner.load(counters, stored)
         device = self.game.device
         self.tally.sums = {k.removeprefix("sum."): v.to(device) for k, v in stored.items() if k.startswith("sum.")}
+        self.tally.counts = {k.removeprefix("count."): v for k, v in counters.items() if k.startswith("count.")}
         points: dict[int, dict[str, Tensor]] = {}
         for name, value in stored.items():
             if name.startswith("curve."):

@@ -37,7 +37,7 @@ def names(chosen: Config) -> list[str]:
 
 
 @torch.no_grad()
-def measure(chosen: Config, name: str) -> Numbers:
+def measure(chosen: Config, name: str, device: str = "cpu") -> Numbers:
     """Train one of `names` and collect what came out.
 
     Returns:
@@ -46,7 +46,7 @@ def measure(chosen: Config, name: str) -> Numbers:
     """
     algorithm, _, scenario = name.partition("/")
     torch.set_num_threads(1)
-    training = Training(config.resolve(chosen, algorithm, scenario))
+    training = Training(config.resolve(chosen, algorithm, scenario), device)
     with torch.enable_grad():
         training.run()
     curve, final = training.curves(), training.summaries()
@@ -57,9 +57,9 @@ def measure(chosen: Config, name: str) -> Numbers:
     }
     observation = training.final_game.reset(generators(training.seeds, 3))
     shape = (*observation.shape[:-1], training.game.action_size)
-    uniform = torch.linspace(0.0, 1.0, shape[-1], dtype=observation.dtype).expand(shape)
+    uniform = torch.linspace(0.0, 1.0, shape[-1], dtype=observation.dtype, device=device).expand(shape)
     action = training.learner.act(observation, uniform)[:, 0, 0]
-    found |= {f"action.{run}": values for run, values in enumerate(action.double().numpy())}
+    found |= {f"action.{run}": values for run, values in enumerate(action.double().cpu().numpy())}
     return {key: [float(f"{value:.9g}") for value in np.asarray(values, float)] for key, values in found.items()}
 
 
