@@ -11,7 +11,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo     run the whole pipeline from scratch at scale demo, in build/demo"
+	@echo "make demo     compare all algorithms at the default setting from scratch, in build/demo"
 	@echo "make test     run pytest and nbval"
 	@echo "make browser  run the tests in a headless Chromium; installs what they need"
 	@echo "make site     build the site, which needs no network: build/site/index.html"
@@ -32,7 +32,7 @@ help:
 	@touch $@
 
 demo: .venv/.ready
-	python -m mecpaper rebuild demo build/demo
+	python -m mecpaper demo build/demo
 
 # The tensors are small: one thread is as fast, and does not stall if other work shares the cores.
 # One process per core, up to four; the tests of a file, or the cells of a notebook, run in order in one process.

@@ -139,6 +139,20 @@ def rebuild(options: argparse.Namespace) -> int:
     return rebuild_and_report(options.scale, options.folder)
 
 
+def _folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("build/demo"), help="folder to work in")
+
+
+@command("demo", _folder)
+def demo(options: argparse.Namespace) -> int:
+    """Compare all algorithms at the default setting from scratch, in minutes: Figures 4 to 6 and the verdicts."""
+    from mecpaper.pipeline.demo import demo, outcome
+
+    demo(find_root(), options.folder.resolve())
+    print(*outcome(options.folder), sep="\n")
+    return 0
+
+
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("algorithm", help="such as cpo_maddpg")
     parser.add_argument("scenario", help="such as default")

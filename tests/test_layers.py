@@ -27,11 +27,11 @@ ROOMS = {
     "claims": {"config", "store", "report"},
     "explorer": {"config", "system", "env", "policies", "training", "report"},
     "edition": {"config", "claims"},
-    "pipeline": {"config", "store"},
+    "pipeline": {"config", "store", "training"},
 }
 """Room -> the rooms it may import, at most. Each stands below those that may import it."""
 
-NO_TORCH = ("config", "store", "report", "claims", "edition", "pipeline")
+NO_TORCH = ("config", "store", "report", "claims", "edition", "pipeline.notebook", "pipeline.rebuild")
 MAX_LINES = 350
 
 
@@ -139,7 +139,8 @@ def test_no_two_modules_import_each_other():
 
 @pytest.mark.parametrize("name", NO_TORCH)
 def test_what_makes_figures_tables_and_verdicts_knows_no_torch(name):
-    members = {module for module in graph() if room(module) == name}
+    members = {module for module in graph() if f"{module}.".startswith(f"mecpaper.{name}.")}
+    assert members
     assert not {found for found in reached(members) if found.split(".")[0] == "torch"}
 
 

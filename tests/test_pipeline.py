@@ -10,8 +10,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from mecpaper.__main__ import main
-from mecpaper.config import ConfigError, load, named
-from mecpaper.pipeline import rebuild
+from mecpaper.config import ALGORITHMS, ConfigError, load, named
+from mecpaper.pipeline import demo, rebuild
 from mecpaper.store import results
 
 SMALLER = {
@@ -37,8 +37,8 @@ def _dvc(folder, *arguments):
 
 
 @pytest.fixture(scope="module")
-def built(root, tmp_path_factory) -> Path:
-    """Every stage on episodes half as long, few of them, and with a short search for plans: each does its work."""
+def sources(root, tmp_path_factory) -> Path:
+    """The pipeline's sources with episodes half as long, few of them, and a short search for plans."""
     folder = tmp_path_factory.mktemp("pipeline")
     (folder / "sources").mkdir()
     for name in rebuild.SOURCES:
@@ -52,8 +52,15 @@ def built(root, tmp_path_factory) -> Path:
         text = text.replace(old, new)
     params.unlink()
     params.write_text(text)
-    assert rebuild.rebuild(folder / "sources", folder / "smoke", "smoke") == 0
-    return folder / "smoke"
+    return folder / "sources"
+
+
+@pytest.fixture(scope="module")
+def built(sources) -> Path:
+    """Every stage: each does its work."""
+    folder = sources.parent / "smoke"
+    assert rebuild.rebuild(sources, folder, "smoke") == 0
+    return folder
 
 
 def _tree(folder):
@@ -132,3 +139,22 @@ def test_the_project_folder_is_not_overwritten(root, monkeypatch, capsys):
 def test_committed_results_are_what_the_pipeline_would_give(root):
     done = _dvc(root, "status")
     assert "up to date" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_demo_compares_all_algorithms_and_says_where(sources, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "SCALE", "smoke")
+    folder = sources.parent / "demo"
+    demo.demo(sources, folder)
+    assert "100 %" in capsys.readouterr().err
+    summary = pd.read_csv(folder / "data" / "runs" / "summary.csv")
+    assert set(summary["algorithm"]) == set(ALGORITHMS) and set(summary["scenario"]) == {"default"}
+    pictures = folder / "figures" / demo.SHOWN
+    assert all((pictures / f"fig0{number}.png").stat().st_size > 1000 for number in (4, 5, 6))
+    lines = demo.outcome(folder)
+    assert len(lines) == 3 and "mean reward" in lines[0] and str(pictures) in lines[1]
+
+
+def test_a_step_of_the_demo_that_fails_is_one_line(tmp_path):
+    with pytest.raises(demo.DemoError, match=r"^collect: project root: no params\.yaml"):
+        demo._run(tmp_path, ["collect"])
