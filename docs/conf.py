@@ -1,4 +1,4 @@
-"""Sphinx reads the sources that `python -m mecpaper.edition` writes; notebooks are shown as they were executed."""
+"""Sphinx reads the sources that `python -m mecpaper site` writes; notebooks are shown as they were executed."""
 
 from importlib.metadata import files
 from pathlib import Path

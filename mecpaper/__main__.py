@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,11 @@ from pkgutil import resolve_name
 
 from mecpaper.config import ConfigError, find_root, load, named
 
-COMMANDS: dict[str, tuple[str, Callable[[argparse.Namespace], int], Callable[[argparse.ArgumentParser], None]]] = {}
-"""Name -> help text, function that returns the exit status, and function that adds the arguments."""
-
 Add = Callable[[argparse.ArgumentParser], None]
 Act = Callable[[argparse.Namespace], int]
+
+COMMANDS: dict[str, tuple[str, Act, Add]] = {}
+"""Name -> help text, function that returns the exit status, and function that adds the arguments."""
 
 
 def command(name: str, add: Add = lambda parser: None) -> Callable[[Act], Act]:
@@ -52,7 +53,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def _sample(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--sample", type=int, default=6, help="experiments to recompute, algorithms alternating")
+    parser.add_argument("--sample", type=int, default=12, help="experiments to recompute, algorithms alternating")
     parser.add_argument("--updates", type=int, default=1, help="updates to recompute, up to a point of the curve")
 
 
@@ -61,6 +62,8 @@ def restamp(options: argparse.Namespace) -> int:
     """Mark results of an earlier version as current, if a recomputed sample agrees with them."""
     from mecpaper.training.restamp import restamp
 
+    if options.sample < 1:
+        raise ConfigError(f"--sample = {options.sample}: at least 1")
     root = find_root()
     found = restamp(named(load(root / "params.yaml")), root, options.sample, options.updates)
     for line in found.differences:
@@ -78,7 +81,7 @@ def train(options: argparse.Namespace) -> int:
 
     root = find_root()
     experiments = named(load(root / "params.yaml"))
-    with tqdm() as bar:
+    with tqdm(unit="episode") as bar:
 
         def report(done: int, total: int, label: str) -> None:
             bar.total, bar.n = total, done
@@ -167,7 +170,9 @@ def export(options: argparse.Namespace) -> int:
 
     root = find_root()
     folder = options.out or root / "build" / "onnx"
-    written = export_actors(root, load(), options.algorithm, options.scenario, folder, options.device)
+    written = export_actors(
+        root, load(root / "params.yaml"), options.algorithm, options.scenario, folder, options.device
+    )
     print(f"{written} actors written to {folder}")
     return 0
 
@@ -186,7 +191,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    except (RuntimeError, OSError, ArithmeticError) as error:
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except (RuntimeError, OSError, ArithmeticError, LookupError, ValueError, subprocess.CalledProcessError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
 

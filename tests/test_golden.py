@@ -35,8 +35,8 @@ def test_every_algorithm_and_every_switch_is_trained():
     named = SETTINGS.experiments.items()
     trained = {algorithm: [SETTINGS.changes(name) for name in names] for algorithm, names in named}
     everywhere = [changes for listed in trained.values() for changes in listed]
-    sections = [(Readings, SETTINGS.game.readings, everywhere), (LearningConfig, SETTINGS.learning, [])]
-    sections[1] = (*sections[1][:2], [changes.get("learning", {}) for changes in everywhere])
+    learned = [changes.get("learning", {}) for changes in everywhere]
+    sections = [(Readings, SETTINGS.game.readings, everywhere), (LearningConfig, SETTINGS.learning, learned)]
     sections += [
         (entry.section, getattr(SETTINGS, key), [changes.get(key, {}) for changes in trained[key]])
         for key, entry in ALGORITHMS.items()

@@ -88,7 +88,7 @@ def test_interrupted_processes_end_and_the_next_start_has_the_same_numbers(sever
     assert cut
     # Workers whose parent is gone stop at their next round and free the locks.
     for _ in range(100):
-        if len(list((tmp_path / "cut" / "build" / "checkpoints").glob("*.safetensors"))) == len(cut):
+        if len(list((tmp_path / "cut" / "build" / "checkpoints").rglob("*.safetensors"))) == len(cut):
             break
         time.sleep(0.2)
     train(named(config), tmp_path / "cut", processes=1)

@@ -1,6 +1,7 @@
 """Which stored results count: the list of their states, the stamp of a later version, and what a key depends on."""
 
 import ast
+import copy
 import json
 import os
 import shutil
@@ -329,7 +330,7 @@ def test_the_command_says_what_was_stamped_or_what_differs(earlier, monkeypatch,
     assert main(["restamp"]) == 0
     told = capsys.readouterr()
     assert told.err == ""
-    assert told.out == "recomputed: maddpg/default, random/default, maddpg/short, random/short; stamped: 4\n"
+    assert told.out == "recomputed: maddpg/default, maddpg/short, random/default, random/short; stamped: 4\n"
     assert main(["restamp"]) == 0
     assert capsys.readouterr().out == "recomputed: none; stamped: 0\n"
 
@@ -419,3 +420,36 @@ def test_other_words_in_every_module_change_no_key_and_make_no_experiment_missin
     assert found["doc"].startswith("Put in other words.")
     assert found["keys"] == {experiment.name: experiment.key for experiment in named(settings)}
     assert found["states"] == ["stored"]
+
+
+def test_results_that_lack_a_new_key_are_stamped_if_a_sample_agrees(small, tmp_path):
+    experiment = resolve(small, "maddpg", "default")
+    train([experiment], tmp_path)
+    folder = results.folder_of(tmp_path, experiment)
+    older = copy.deepcopy(experiment.numbers)
+    del older["learning"]["permute_chunks"]
+    results.complete(folder, older)
+    assert results.missing([experiment], tmp_path)
+    found = restamp([experiment], tmp_path)
+    assert found.stamped == ["maddpg/default"] and not found.differences
+    assert not results.missing([experiment], tmp_path)
+    older["learning"]["batch"] = 99
+    results.complete(folder, older)
+    assert restamp([experiment], tmp_path).stamped == []
+
+
+def test_a_sample_covers_every_algorithm_and_its_scenarios(settings):
+    from mecpaper.training.restamp import _spread
+
+    picked = _spread(named(settings), 12)
+    assert {one.algorithm for one in picked} == set(ALGORITHMS)
+    assert len({one.scenario for one in picked}) > 1 and len(picked) == 12
+
+
+def test_what_other_programs_leave_in_a_folder_is_no_damage(small, tmp_path):
+    experiment = resolve(small, "random", "default")
+    train([experiment], tmp_path)
+    folder = results.folder_of(tmp_path, experiment)
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".DS_Store").write_bytes(b"x")
+    assert results.read(folder) is not None

@@ -228,7 +228,7 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_results(small, tmp_p
     calm, killed = (results.folder_of(tmp_path / name, experiment) for name in ("calm", "killed"))
     for name in ("curves.csv", "policy.safetensors", results.MARK):
         assert (calm / name).read_bytes() == (killed / name).read_bytes(), name
-    assert not list((tmp_path / "killed" / "build" / "checkpoints").glob("*.safetensors"))
+    assert not list((tmp_path / "killed" / "build" / "checkpoints").rglob("*.safetensors"))
 
 
 def test_a_finished_experiment_is_kept_and_a_changed_one_trained_again(small, maddpg, tmp_path):

@@ -1,4 +1,4 @@
-"""What every algorithm is to the training loop: it plays its rounds, learns from them, and can be saved."""
+"""The interface of an algorithm to the training loop: it plays rounds, learns from them, and can be saved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mecpaper.env.game import Game, Slot
 from mecpaper.env.streams import Stream, generators
 
 Diagnostics = dict[str, Tensor]
-"""What an update says of itself: name -> `[run]`."""
+"""Diagnostics of an update: name -> `[run]`."""
 
 SATURATED = 0.99
 """An output of the tanh beyond this size counts as saturated in the diagnostics."""
@@ -48,14 +48,14 @@ class Tally:
         self.add({"behaviour_reward": slot.reward.mean(dim=(1, 2)), "behaviour_energy": energy})
 
     def take_means(self) -> Diagnostics:
-        """Return the means and begin anew."""
+        """Return the means and reset the sums."""
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
         self.sums, self.counts = {}, {}
         return means
 
     def not_finite(self) -> tuple[str, int] | None:
-        """Find a diagnostic that is no longer a number, and its run; None where all are."""
-        # What learning says comes first: it is the cause, a policy that no longer plays the consequence.
+        """Return the name and the run of a diagnostic that is not finite, or None if all are."""
+        # Diagnostics of learning come first: they are the cause, broken behaviour is the consequence.
         for name in sorted(self.sums, key=lambda name: name.startswith("behaviour")):
             broken = (~torch.isfinite(self.sums[name])).nonzero()
             if len(broken):

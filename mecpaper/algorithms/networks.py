@@ -19,7 +19,7 @@ from mecpaper.env.game import Game
 
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Stacked affine map: `[s, row, in]`, `[s, in, out]`, `[s, 1, out]` -> `[s, row, out]`."""
+    """Apply a stacked affine map: `[s, row, in]`, `[s, in, out]`, `[s, 1, out]` -> `[s, row, out]`."""
     return torch.baddbmm(bias, inputs, weight)
 
 
@@ -71,7 +71,7 @@ class Actors:
         self.weights = [w.to(game.device, game.dtype) for w in weights]
 
     def forward(self, observation: Tensor, weights: Sequence[Tensor] | None = None) -> tuple[Tensor, Trace]:
-        """Outputs before the tanh, and what `gradient` needs.
+        """Compute the outputs before the tanh, and what `gradient` needs.
 
         Args:
             observation: `[run, batch, agent, feature]`, as the game gives it.
@@ -91,11 +91,11 @@ class Actors:
         return raw.view(self.runs, self.agents, -1, raw.shape[-1]).transpose(1, 2), Trace(inputs)
 
     def __call__(self, observation: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
-        """Actions in [-1, 1], `[run, batch, agent, 5 K]`; arguments as for `forward`."""
+        """Compute actions in [-1, 1], `[run, batch, agent, 5 K]`; arguments as for `forward`."""
         return torch.tanh(self.forward(observation, weights)[0])
 
     def gradient(self, trace: Trace, channels: Sequence[Tensor]) -> list[Tensor]:
-        """Gradients of several objectives with respect to the weights, by one backward pass for all of them.
+        """Differentiate several objectives by the weights, in one backward pass for all of them.
 
         Args:
             trace: of the forward pass with the same weights.
@@ -203,7 +203,7 @@ class Critic:
     def __call__(
         self, observation: Tensor, action: Tensor | None = None, weights: Sequence[Tensor] | None = None
     ) -> Tensor:
-        """Values of all agents.
+        """Compute the values of all agents.
 
         Args:
             observation: `[run, batch, agent, feature]`.
@@ -230,7 +230,7 @@ class Critic:
         return values.flatten(3)
 
     def _pooled(self, seen: Tensor, w: list[Tensor]) -> Tensor:
-        """Two layers: `[run, batch, agent, feature]` -> `[run * copy, batch * agent, second]`."""
+        """Compute two layers: `[run, batch, agent, feature]` -> `[run * copy, batch * agent, second]`."""
         batch = seen.shape[1]
         rows = seen.flatten(1, 2)
         if self.copies > 1:
@@ -241,7 +241,7 @@ class Critic:
         return (joined + linear(mean, w[3], w[4]).unsqueeze(2)).relu_().flatten(1, 2)
 
     def _joined(self, seen: Tensor, action: Tensor | None, w: list[Tensor]) -> Tensor:
-        """Two layers on the joint input: `[run, batch, agent, feature]` -> `[run * stack, batch, second]`."""
+        """Compute two layers on the joint input: `[run, batch, agent, feature]` -> `[run * stack, batch, second]`."""
         joint = seen.flatten(2)
         own_only = self.kind == "separate" and action is not None and action.requires_grad
         if own_only:
@@ -270,13 +270,13 @@ class Critic:
 
 
 def copies(weights: Sequence[Tensor]) -> list[Tensor]:
-    """Detached copies, the start of a target network."""
+    """Copy weights, detached: the start of a target network."""
     return [weight.detach().clone() for weight in weights]
 
 
 @torch.no_grad()
 def follow(targets: Sequence[Tensor], weights: Sequence[Tensor], polyak: float) -> None:
-    r"""Soft target update, Algorithm 1 lines 17-18: $\theta^{target} \leftarrow \tau\theta + (1-\tau)\theta^{target}$.
+    r"""Move targets, Algorithm 1 lines 17-18: $\theta^{target} \leftarrow \tau\theta + (1-\tau)\theta^{target}$.
 
     Args:
         targets: changed in place.

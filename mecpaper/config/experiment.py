@@ -61,7 +61,7 @@ class Experiment:
 
     @cached_property
     def numbers(self) -> dict[str, Any]:
-        """Everything that the results depend on, as plain data; `from_numbers` reads it."""
+        """Everything that the results depend on, as plain data."""
         return {
             "algorithm": self.algorithm,
             "scenario": self.scenario,

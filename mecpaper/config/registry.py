@@ -29,6 +29,7 @@ class Algorithm:
         section: class of its section in params.yaml.
         learner: its class as "module:Class", imported on first use, so that tables need no torch.
         constrained: whether it uses the constraint of Eq. 39.
+        search: key under `tuning` of the candidates of its search.
         learns: whether it learns at all.
     """
 
@@ -39,6 +40,7 @@ class Algorithm:
     section: type[OwnConfig]
     learner: str
     constrained: bool = False
+    search: str = "off_policy"
     learns: bool = True
 
     def learner_class(self) -> Any:
@@ -61,7 +63,7 @@ _ENTRIES = (
     ),
     Algorithm("maddpg", "MADDPG", "#029e73", "-.", MADDPGConfig, "mecpaper.algorithms.maddpg:MADDPG"),
     Algorithm("matd3", "MATD3", "#d55e00", ":", MATD3Config, "mecpaper.algorithms.matd3:MATD3"),
-    Algorithm("mappo", "MAPPO", "#cc78bc", (0, (5, 1)), MAPPOConfig, "mecpaper.algorithms.mappo:MAPPO"),
+    Algorithm("mappo", "MAPPO", "#cc78bc", (0, (5, 1)), MAPPOConfig, "mecpaper.algorithms.mappo:MAPPO", search="mappo"),
     Algorithm(
         "random",
         "Random",

@@ -80,7 +80,8 @@ class TuningConfig(Section):
 
     def candidates(self, algorithm: str) -> dict[str, dict[str, Any]]:
         """Return the changes of an algorithm's candidates, by name."""
-        return self.mappo if algorithm == "mappo" else self.off_policy
+        found: dict[str, dict[str, Any]] = getattr(self, ALGORITHMS[algorithm].search)
+        return found
 
 
 class FigureConfig(Section):
@@ -132,7 +133,7 @@ class _Config(Section):
                     reason = place + reason.removeprefix("game.").removeprefix("readings.")
                 raise ValueError(reason) from None
         for algorithm in (key for key, entry in ALGORITHMS.items() if entry.learns):
-            section = "mappo" if algorithm == "mappo" else "off_policy"
+            section = ALGORITHMS[algorithm].search
             for name, changes in self.tuning.candidates(algorithm).items():
                 try:
                     self._check({algorithm: {"learning": {}} | changes})

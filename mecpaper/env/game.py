@@ -26,7 +26,7 @@ from mecpaper.system import channel, energy, latency, quality, secrecy, tasks
 class Slot:
     """All that happened in one slot. Shapes `[run, env, device, chunk]` or `[run, env, device]`; SI units."""
 
-    requested: Tensor  # x as asked for, after Eq. 1
+    requested: Tensor  # x as requested, after Eq. 1
     secure_request: Tensor  # bool: the request satisfied Eq. 13 as requested
     offload: Tensor  # x as executed, Eq. 13 and C6
     frame_rate: Tensor
@@ -101,7 +101,7 @@ class Game:
         return tuple(names)
 
     def reorder_chunks(self, order: Tensor, **parts: Tensor) -> dict[str, Tensor]:
-        """Joint transitions with their chunks in another order, which is as likely a transition as the first.
+        """Reorder the chunks of joint transitions; the reordered transitions are just as likely.
 
         The k-th chunks of all devices share a channel and nothing tells one k from another (D42), so rewards and costs
         stay as they are.
@@ -116,7 +116,7 @@ class Game:
         return {name: part.gather(-1, self._columns(name == "action", index)) for name, part in parts.items()}
 
     def _columns(self, is_action: bool, index: Tensor) -> Tensor:
-        """Where every entry of a reordered action or observation comes from, `[run, batch, device, .]`."""
+        """Find where every entry of a reordered action or observation comes from, `[run, batch, device, .]`."""
         if is_action:
             size = len(tasks.VARIABLES)
             within = torch.arange(size, device=index.device)
@@ -127,7 +127,7 @@ class Game:
         return columns
 
     def observation_range(self) -> tuple[Tensor, Tensor]:
-        """Centre and half-width of every entry of the observation, `[run, device, feature]`.
+        """Return centre and half-width of every entry of the observation, `[run, device, feature]`.
 
         A network that subtracts the first and divides by the second sees numbers of order one. An entry that
         cannot vary has half-width equal to its own size, so it arrives as 0.
@@ -196,7 +196,7 @@ class Game:
         return self.observe()
 
     def observe(self) -> Tensor:
-        """Observation of every device at the current slot, `[run, env, device, feature]`, Eq. 32."""
+        """Observe every device at the current slot, `[run, env, device, feature]`, Eq. 32."""
         c = self.constants
         shape = (self.runs, self.envs, self.devices, 1)
         columns = [bound.expand(shape) for bound in (*reversed(c.transmit_power), *reversed(c.cpu_frequency))]
@@ -235,7 +235,7 @@ class Game:
         return dict(zip(tasks.VARIABLES, values, strict=True))
 
     def rates(self, slot: int, offload: Tensor, transmit_power: Tensor) -> tuple[Tensor, Tensor]:
-        """Upload rate and worst-case secrecy rate of every chunk, Eq. 5 and 12, in bit/s."""
+        """Compute the upload rate and the worst-case secrecy rate of every chunk, Eq. 5 and 12, in bit/s."""
         c = self.constants
         gain = channel.from_decibel(self._episode_gain_db[slot])
         _, maximum, minimum = (gains[slot] for gains in self._episode_heard)

@@ -16,7 +16,7 @@ from mecpaper.explorer.plots import BLUE, RED, clear, round_ticks, write_key
 from mecpaper.explorer.state import NAME, State, game_of, state_of
 from mecpaper.policies.stored import StoredPolicy
 from mecpaper.report.figures import STYLE
-from mecpaper.training.loop import Training
+from mecpaper.training.loop import StoppedError, Training
 
 LEARNERS = tuple(key for key, algorithm in ALGORITHMS.items() if algorithm.learns)
 
@@ -33,10 +33,6 @@ def live_experiment(settings: Config, state: State, algorithm: str, episodes: in
     episodes_measured = {"curve_episodes": 2, "final_episodes": 1}
     evaluation = parse(EvaluationConfig, base.evaluation.model_dump() | episodes_measured, "evaluation")
     return replace(base, scenario=NAME, game=game_of(settings, state), scale=scale, evaluation=evaluation)
-
-
-class _Stopped(Exception):
-    """Raised inside a training to end it."""
 
 
 class LiveTraining(threading.Thread):
@@ -84,11 +80,11 @@ class LiveTraining(threading.Thread):
                 if new:
                     self.report()
                 if self._asked_to_stop.is_set() and done < total:
-                    raise _Stopped
+                    raise StoppedError("live training: stopped")
 
             try:
                 training.run(progress=progress)
-            except _Stopped:
+            except StoppedError:
                 status = "stopped"
             label = f"Trained here: {ALGORITHMS[self.algorithm].label}, {training.episode} episodes"
             limit = self.state.cost_limit_fraction

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from mecpaper.config import load, named
-from mecpaper.pipeline.rebuild import UNFINISHED, prepare
+from mecpaper.pipeline.rebuild import UNFINISHED, alone, prepare
 from mecpaper.training.experiments import train
 
 SCALE, SHOWN = "demo", "20_overall_comparison"
@@ -37,27 +37,28 @@ def demo(root: Path, folder: Path) -> None:
     """Train and compare all algorithms in a folder, with one progress bar; an interrupted demo resumes.
 
     Raises:
-        ConfigError: params.yaml is invalid.
+        ConfigError: params.yaml is invalid, or the folder holds something else or is in use.
         DemoError: a step failed; the message is the step's own.
         and what `mecpaper.training.experiments.train` raises.
     """
-    prepare(root, folder, SCALE)
-    _default_only(folder / "params.yaml")
-    form = "{desc:38} {percentage:3.0f} % |{bar}| {elapsed} elapsed, {remaining} left"
-    with tqdm(total=100.0, bar_format=form, file=sys.stderr) as bar:
+    with alone(folder):
+        prepare(root, folder, SCALE)
+        _default_only(folder / "params.yaml")
+        form = "{desc:38} {percentage:3.0f} % |{bar}| {elapsed} elapsed, {remaining} left"
+        with tqdm(total=100.0, bar_format=form, file=sys.stderr) as bar:
 
-        def report(done: int, total: int, label: str) -> None:
-            bar.set_description_str(f"training: {label}", refresh=False)
-            bar.n = TRAINING * done / total
-            bar.refresh()
+            def report(done: int, total: int, label: str) -> None:
+                bar.set_description_str(f"training: {label}", refresh=False)
+                bar.n = TRAINING * done / total
+                bar.refresh()
 
-        train(named(load(folder / "params.yaml")), folder, progress=report)
-        for name, (command, share) in STEPS.items():
-            bar.set_description_str(name)
-            _run(folder, command)
-            bar.update(share)
-        bar.set_description_str("done")
-    (folder / UNFINISHED).unlink()
+            train(named(load(folder / "params.yaml")), folder, progress=report)
+            for name, (command, share) in STEPS.items():
+                bar.set_description_str(name)
+                _run(folder, command)
+                bar.update(share)
+            bar.set_description_str("done")
+        (folder / UNFINISHED).unlink()
 
 
 def _default_only(params: Path) -> None:

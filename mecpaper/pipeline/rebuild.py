@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +23,8 @@ from mecpaper.config import ConfigError, find_root, load
 from mecpaper.store.files import make_folder
 
 SOURCES = ("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper", "docs", "benchmarks/results.json")
-UNFINISHED = ".unfinished"
+MADE, UNFINISHED = ".made-by-mecpaper", ".unfinished"
+"""Files in a folder that `prepare` made, and in one whose rebuild was interrupted; no other folder is ever emptied."""
 
 
 def with_scale(params: str, scale: str) -> str:
@@ -37,14 +40,24 @@ def with_scale(params: str, scale: str) -> str:
 
 
 def prepare(root: Path, folder: Path, scale: str) -> None:
-    """Copy the pipeline's sources into a folder; keep results there only if a rebuild was interrupted."""
+    """Copy the pipeline's sources into a folder; keep results there only if a rebuild was interrupted.
+
+    Raises:
+        ConfigError: unknown scale, or a folder that holds something else.
+    """
     scales = load(root / "params.yaml").scales
     if scale not in scales:
         raise ConfigError(f"scale = {scale!r}: one of {', '.join(scales)}")
+    is_inside = root in folder.parents and root / "build" not in folder.parents
+    if folder == root or folder in root.parents or is_inside:
+        raise ConfigError(f"folder = {str(folder)!r}: a folder outside the project, or below its folder build")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MADE).exists():
+        raise ConfigError(f"folder = {str(folder)!r}: a new or empty folder, or one that this command has made")
     if folder.exists() and not (folder / UNFINISHED).exists():
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / UNFINISHED).touch()
+    make_folder(folder)
+    for mark in (MADE, UNFINISHED):
+        (folder / mark).touch()
     for name in SOURCES:
         source, target = root / name, folder / name
         if source.is_dir():
@@ -58,19 +71,29 @@ def prepare(root: Path, folder: Path, scale: str) -> None:
     load(params)
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock.
+
+    Raises:
+        ConfigError: another run is at work in the folder.
+    """
+    make_folder(folder.parent)
+    try:
+        with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(f"folder = {str(folder)!r}: another run is at work there; wait for it or stop it") from None
+
+
 def rebuild(root: Path, folder: Path, scale: str) -> int:
     """Prepare the folder, run `dvc repro` in it, and return its exit status.
 
     Raises:
-        ConfigError: unknown scale, or another run is at work in the folder.
+        ConfigError: unknown scale, a folder that holds something else, or another run is at work in it.
     """
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0)
-    make_folder(folder.parent)
-    try:
-        with lock:
-            return _rebuild(root, folder, scale)
-    except Timeout:
-        raise ConfigError(f"folder = {str(folder)!r}: another run is at work there; wait for it or stop it") from None
+    with alone(folder):
+        return _rebuild(root, folder, scale)
 
 
 def _rebuild(root: Path, folder: Path, scale: str) -> int:
@@ -105,8 +128,6 @@ def rebuild_and_report(scale: str, folder: Path) -> int:
     """
     started = time.monotonic()
     root, target = find_root(), folder.resolve()
-    if target == root or target in root.parents:
-        raise ConfigError(f"folder = {str(folder)!r}: a folder that does not contain the project is required")
     status = rebuild(root, target, scale)
     if status:
         print(f"The pipeline stopped; run the same command to continue in {folder}.", file=sys.stderr)

@@ -49,7 +49,8 @@ def complete(folder: Path, numbers: dict[str, Any], version: int = RESULTS_VERSI
 
 def _digests(folder: Path) -> dict[str, str]:
     others = (MARK, CHECKSUMS)
-    files = sorted(path for path in folder.iterdir() if path.name not in others and path.suffix != UNFINISHED)
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    files = [path for path in files if path.name not in others and path.suffix != UNFINISHED]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from mecpaper.store.files import write_atomically
+
+
+@cache
+def code_version() -> str:
+    """Hash the source of what trains, and name torch's version: half a training goes on only with the same code."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256(torch.__version__.split("+")[0].encode())
+    for room in ("config", "system", "env", "algorithms", "training"):
+        for path in sorted((package / room).glob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 class CheckpointError(RuntimeError):

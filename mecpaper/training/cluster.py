@@ -16,10 +16,11 @@ from uuid import uuid4
 
 import torch
 
-from mecpaper.config import RESULTS_VERSION, Experiment, fingerprint
+from mecpaper.config import Experiment, fingerprint
 from mecpaper.store import results
 from mecpaper.store.files import write_atomically
 from mecpaper.training import experiments as local
+from mecpaper.training.checkpoint import code_version
 from mecpaper.training.loop import Progress
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _fan_out(
         key = fingerprint([experiment.key for experiment in group])
         names = "+".join(experiment.scenario for experiment in group)
         task = f"{group[0].algorithm}-{names}-{key}"
-        futures[client.submit(_train_there, group, _versions(), str(root), token.name, key=task)] = group
+        futures[client.submit(_train_there, group, code_version(), str(root), token.name, key=task)] = group
     trained: list[Experiment] = []
     failed: list[str] = []
     for count, future in enumerate(as_completed(futures), start=1):
@@ -130,22 +131,18 @@ def _fan_out(
     return trained
 
 
-def _versions() -> tuple[int, str]:
-    return RESULTS_VERSION, torch.__version__.split("+")[0]
-
-
-def _train_there(group: list[Experiment], versions: tuple[int, str], root: str, token: str) -> dict[str, bytes]:
+def _train_there(group: list[Experiment], version: str, root: str, token: str) -> dict[str, bytes]:
     """Train a group on a worker, with one thread or on its GPU, from the checkpoint of an earlier worker if any.
 
     Args:
         group: experiments of one batched program.
-        versions: results version and torch version of the sender.
+        version: of the sender's code and torch.
         root, token: the sender's project folder, and the name of a file in it that exists here if the folder is shared.
     Returns:
         The files to write, in order: the one that completes a folder comes last; none if the folder is shared.
     """
     torch.set_num_threads(1)
-    if _versions() != versions:
+    if code_version() != version:
         raise ClusterError("this worker has another version of mecpaper or torch")
     if (Path(root) / "build" / "cluster" / token).exists():
         local.train(group, Path(root), processes=1)

@@ -62,7 +62,7 @@ def train(
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     programs = groups(results.missing(experiments, root), device.type == "cuda")
-    workers = min(processes or os.cpu_count() or 1, len(programs)) if device.type == "cpu" else 1
+    workers = min(processes or _cores(), len(programs)) if device.type == "cpu" else 1
     if workers > 1:
         return train_in_processes(train_program, programs, root, workers, progress)
     return [experiment for program in programs for experiment in train_program(program, root, progress, device)]
@@ -72,12 +72,20 @@ def train_program(
     program: list[Experiment], root: Path, progress: Progress | None = None, device: torch.device | str = "cpu"
 ) -> list[Experiment]:
     """Train the experiments of one program that are not stored; arguments, result and errors as for `train`."""
+    if torch.device(device).type == "cpu":
+        # On any number of threads the results would differ in their last digits.
+        torch.set_num_threads(1)
     with _alone(root, program):
         # Another process may have finished them in the meantime.
         program = results.missing(program, root)
         if program:
             _train_group(Training(program, device), root, progress)
     return program
+
+
+def _cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -100,7 +108,8 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
     """Train a group and write each experiment's results, `experiment.json` last."""
     folders = [(experiment, results.folder_of(root, experiment)) for experiment in training.experiments]
     stem = f"{training.first.algorithm}-{training.first.scenario}-{training.key}"
-    checkpoint = root / "build" / "checkpoints" / f"{stem}.safetensors"
+    # A folder of its own, since what killed writers left in it is removed.
+    checkpoint = root / "build" / "checkpoints" / stem / "state.safetensors"
     for folder in (*(folder for _, folder in folders), checkpoint.parent):
         prepare_folder(folder)
     for _, folder in folders:
@@ -122,3 +131,4 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
             write_atomically(folder / "policy.safetensors", save(training.policy(experiment)))
         results.complete(folder, experiment.numbers)
     checkpoint.unlink(missing_ok=True)
+    checkpoint.parent.rmdir()

@@ -74,8 +74,8 @@ class Training:
 
     @property
     def key(self) -> str:
-        """Fingerprint of all experiments, which ties a checkpoint to them."""
-        return fingerprint([experiment.key for experiment in self.experiments])
+        """Fingerprint of all experiments and of the code, which ties a checkpoint to both."""
+        return fingerprint([experiment.key for experiment in self.experiments], checkpoint.code_version())
 
     def run(self, path: Path | None = None, progress: Progress | None = None, episodes: int | None = None) -> None:
         """Train to the end, from the checkpoint if there is one.

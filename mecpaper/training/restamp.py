@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mecpaper.config import RESULTS_VERSION, Experiment
+from mecpaper.config import Experiment
 from mecpaper.store import results
 from mecpaper.training.loop import Training
 
@@ -29,15 +29,16 @@ class Restamped:
     differences: list[str]
 
 
-def restamp(experiments: Sequence[Experiment], root: Path, sample: int = 6, updates: int = 1) -> Restamped:
+def restamp(experiments: Sequence[Experiment], root: Path, sample: int = 12, updates: int = 1) -> Restamped:
     """Recompute the beginning of a sample of stored experiments; if all agree, mark all results as current.
 
-    This concerns results of another version with the present numbers; results with other numbers must be retrained.
+    This concerns results of another version, and results that lack keys which params.yaml has got since; results with
+    other numbers must be retrained.
 
     Args:
         experiments: all that params.yaml names.
         root: the project's folder.
-        sample: number of experiments to recompute, alternating between algorithms.
+        sample: number of experiments to recompute, at least one; evenly over algorithms and their scenarios.
         updates: recompute up to the first point of the curve with at least this many updates.
     Raises:
         DamagedError: a stored file has changed since it was written.
@@ -45,23 +46,35 @@ def restamp(experiments: Sequence[Experiment], root: Path, sample: int = 6, upda
     old = []
     for experiment in experiments:
         stored = results.read(results.folder_of(root, experiment))
-        if stored is not None and stored.numbers == experiment.numbers and stored.version != RESULTS_VERSION:
+        if stored is not None and _agrees(stored.numbers, experiment.numbers) and stored.key != experiment.key:
             old.append(experiment)
-    chosen = _in_turn(old)[:sample]
+    chosen = _spread(old, sample)
     found = [line for experiment in chosen for line in differences(experiment, root, updates)]
-    if not found:
+    if chosen and not found:
         for experiment in old:
             results.complete(results.folder_of(root, experiment), experiment.numbers)
     names = [experiment.name for experiment in old]
     return Restamped([] if found else names, [experiment.name for experiment in chosen], found)
 
 
-def _in_turn(experiments: Sequence[Experiment]) -> list[Experiment]:
-    """Order experiments so that the algorithms alternate."""
+def _agrees(stored: Any, now: Any) -> bool:
+    """Whether stored numbers are those of now, apart from keys that did not exist when they were stored."""
+    if isinstance(stored, dict) and isinstance(now, dict):
+        return all(key in now and _agrees(value, now[key]) for key, value in stored.items())
+    return bool(stored == now)
+
+
+def _spread(experiments: Sequence[Experiment], count: int) -> list[Experiment]:
+    """Pick experiments of every algorithm, evenly over its scenarios: the first, the last, and what lies between."""
     by_algorithm: dict[str, list[Experiment]] = {}
     for experiment in experiments:
         by_algorithm.setdefault(experiment.algorithm, []).append(experiment)
-    return [one for turn in zip_longest(*by_algorithm.values()) for one in turn if one is not None]
+    each = -(-count // max(1, len(by_algorithm)))
+    picked = []
+    for members in by_algorithm.values():
+        places = np.unique(np.linspace(0, len(members) - 1, min(each, len(members))).round().astype(int))
+        picked += [members[place] for place in places]
+    return picked
 
 
 def differences(experiment: Experiment, root: Path, updates: int = 1) -> list[str]:

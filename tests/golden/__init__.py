@@ -16,7 +16,7 @@ import torch
 
 from mecpaper import config
 from mecpaper.config import Config
-from mecpaper.env.streams import generators
+from mecpaper.env.streams import Stream, generators
 from mecpaper.training.loop import Training
 
 FOLDER = Path(__file__).parent
@@ -55,7 +55,7 @@ def measure(chosen: Config, name: str, device: str = "cpu") -> Numbers:
     found |= {
         f"final.{key}": final[key] for key in ("reward", "energy", "ecpr_m", "offload_share", "sor", "multiplier")
     }
-    observation = training.final_game.reset(generators(training.seeds, 3))
+    observation = training.final_game.reset(generators(training.seeds, Stream.REPLAY))
     shape = (*observation.shape[:-1], training.game.action_size)
     uniform = torch.linspace(0.0, 1.0, shape[-1], dtype=observation.dtype, device=device).expand(shape)
     action = training.learner.act(observation, uniform)[:, 0, 0]
