@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from mecpaper.config import load, named
-from mecpaper.pipeline.rebuild import UNFINISHED, alone, prepare
+from mecpaper.pipeline.rebuild import UNFINISHED, claimed, prepare
 from mecpaper.training.experiments import train
 
 SCALE, SHOWN = "demo", "20_overall_comparison"
@@ -41,7 +41,7 @@ def demo(root: Path, folder: Path) -> None:
         DemoError: a step failed; the message is the step's own.
         and what `mecpaper.training.experiments.train` raises.
     """
-    with alone(folder):
+    with claimed(root, folder):
         prepare(root, folder, SCALE)
         _default_only(folder / "params.yaml")
         form = "{desc:38} {percentage:3.0f} % |{bar}| {elapsed} elapsed, {remaining} left"
@@ -63,7 +63,7 @@ def demo(root: Path, folder: Path) -> None:
 
 def _default_only(params: Path) -> None:
     """Leave of the experiments in params.yaml each algorithm's default."""
-    yaml = YAML()
+    yaml = YAML(typ="safe", pure=True)
     data = yaml.load(params.read_text(encoding="utf-8"))
     data["experiments"] = {algorithm: ["default"] for algorithm in data["experiments"]}
     with open(params, "w", encoding="utf-8") as file:

@@ -43,16 +43,11 @@ def prepare(root: Path, folder: Path, scale: str) -> None:
     """Copy the pipeline's sources into a folder; keep results there only if a rebuild was interrupted.
 
     Raises:
-        ConfigError: unknown scale, or a folder that holds something else.
+        ConfigError: unknown scale.
     """
     scales = load(root / "params.yaml").scales
     if scale not in scales:
         raise ConfigError(f"scale = {scale!r}: one of {', '.join(scales)}")
-    is_inside = root in folder.parents and root / "build" not in folder.parents
-    if folder == root or folder in root.parents or is_inside:
-        raise ConfigError(f"folder = {str(folder)!r}: a folder outside the project, or below its folder build")
-    if folder.exists() and any(folder.iterdir()) and not (folder / MADE).exists():
-        raise ConfigError(f"folder = {str(folder)!r}: a new or empty folder, or one that this command has made")
     if folder.exists() and not (folder / UNFINISHED).exists():
         shutil.rmtree(folder)
     make_folder(folder)
@@ -72,12 +67,17 @@ def prepare(root: Path, folder: Path, scale: str) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock.
+def claimed(root: Path, folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder to work in.
 
     Raises:
-        ConfigError: another run is at work in the folder.
+        ConfigError: the folder holds something else, or another run is at work in it.
     """
+    is_inside = root in folder.parents and root / "build" not in folder.parents
+    if folder == root or folder in root.parents or is_inside:
+        raise ConfigError(f"folder = {str(folder)!r}: a folder outside the project, or below its folder build")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MADE).exists():
+        raise ConfigError(f"folder = {str(folder)!r}: a new or empty folder, or one that this command has made")
     make_folder(folder.parent)
     try:
         with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
@@ -92,7 +92,7 @@ def rebuild(root: Path, folder: Path, scale: str) -> int:
     Raises:
         ConfigError: unknown scale, a folder that holds something else, or another run is at work in it.
     """
-    with alone(folder):
+    with claimed(root, folder):
         return _rebuild(root, folder, scale)
 
 
