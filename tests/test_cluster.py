@@ -204,8 +204,8 @@ def test_without_an_address_it_is_trained_here(config, tmp_path, monkeypatch):
     assert not results.missing(wanted, tmp_path)
 
 
-def test_a_worker_of_another_results_version_is_refused(config, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "RESULTS_VERSION", cluster.RESULTS_VERSION + 1)
+def test_a_worker_with_other_code_is_refused(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "code_version", lambda: "of another commit")
     wanted = [resolve(config, "random", SCENARIOS[0])]
     told = pytest.raises(cluster.ClusterError, match=r"^random/battery_0: ClusterError: .*another version of mecpaper")
     with _workers(tmp_path, 1, monkeypatch), told as caught:

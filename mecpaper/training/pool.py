@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,8 @@ REFRESH = 0.5
 
 _stop: Any = None
 _reports: Any = None
-"""Of a worker: the flag that ends it, and where its progress goes. Set once by `_begin`."""
+_working = threading.Lock()
+"""Of a worker: the flag that ends it, and where its progress goes, set once by `_begin`; held while it trains."""
 
 
 def train_in_processes(
@@ -87,14 +91,24 @@ def _begin(stop: Any, reports: Any) -> None:
     _stop, _reports = stop, reports
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone, however it went: after the round under way, if it trains."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait_for([parent.sentinel])
+    _stop.set()
+    with _working:
+        os._exit(1)
 
 
 def _work(train: Train, group: list[Experiment], root: Path) -> list[Experiment]:
-    parent = multiprocessing.parent_process()
-
     def report(done: int, total: int, label: str) -> None:
         _reports.put((group[0].name, done))
-        if _stop.is_set() or (parent is not None and not parent.is_alive()):
+        if _stop.is_set():
             raise StoppedError(f"{group[0].name}: stopped; the same command resumes it")
 
-    return train(group, root, report)
+    with _working:
+        return train(group, root, report)
