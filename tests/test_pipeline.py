@@ -1,6 +1,8 @@
-"""The whole pipeline at scale smoke in a folder of its own, and what git and dvc say afterwards."""
+"""The pipeline at scale smoke in a folder of its own, the demo, and what DVC says of the stored results."""
 
+import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mecpaper.__main__ import main
-from mecpaper.config import ALGORITHMS, ConfigError, load, named
+from mecpaper.config import ALGORITHMS, ConfigError
 from mecpaper.pipeline import demo, rebuild
 from mecpaper.store import results
 
@@ -23,11 +25,23 @@ SMALLER = {
 }
 """What of params.yaml is made smaller still than scale smoke: as many updates, from less play."""
 
-COMPARED = ("20_overall_comparison", "21_users_and_battery", "22_harvest_and_attacker", "23_ablations", "50_claims")
-"""Notebooks that draw what the runs show, and 51."""
+FEWER = {
+    "derive": ["00_read_me_first"],
+    "train": ["cpo_maddpg", "maddpg"],
+    "collect": None,
+    "decide": None,
+    "compare": ["22_harvest_and_attacker", "50_claims"],
+    "summary": None,
+}
+"""Stages of which each kind of work, folder and format has one: the stages left out run the same commands."""
 
+SCENARIOS = {
+    "cpo_maddpg": ["default", "harvest_05", "harvest_15", "attacker_moderate", "attacker_strong"],
+    "maddpg": ["default", "battery_10"],
+}
+"""The experiments that these stages train and draw."""
 
-AGAIN = ("decide", "compare@21_users_and_battery", "compare@23_ablations", "compare@50_claims", "summary")
+AGAIN = ("decide", "compare@22_harvest_and_attacker", "compare@50_claims", "summary")
 
 
 def _dvc(folder, *arguments):
@@ -36,30 +50,61 @@ def _dvc(folder, *arguments):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
+def _linked(root, folder, *names) -> Path:
+    """A folder with links to parts of the project."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(root / name)
+    return folder
+
+
+def _write(path, text):
+    """Put a file in the place of a link."""
+    path.unlink()
+    path.write_text(text)
+
+
 @pytest.fixture(scope="module")
 def sources(root, tmp_path_factory) -> Path:
     """The pipeline's sources with episodes half as long, few of them, and a short search for plans."""
-    folder = tmp_path_factory.mktemp("pipeline")
-    (folder / "sources").mkdir()
-    for name in rebuild.SOURCES:
-        path = folder / "sources" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.symlink_to(root / name)
-    params = folder / "sources" / "params.yaml"
-    text = params.read_text()
+    folder = _linked(root, tmp_path_factory.mktemp("pipeline") / "sources", *rebuild.SOURCES)
+    text = (root / "params.yaml").read_text()
     for old, new in SMALLER.items():
         assert text.count(old) == 1
         text = text.replace(old, new)
-    params.unlink()
-    params.write_text(text)
-    return folder / "sources"
+    _write(folder / "params.yaml", text)
+    return folder
+
+
+def _fewer(pipeline: dict) -> dict:
+    """Leave in dvc.yaml the stages of FEWER, and of their dependencies no runs that none of them makes."""
+    stages = {name: pipeline["stages"][name] for name in FEWER}
+    for name, kept in FEWER.items():
+        each = stages[name].get("foreach")
+        if kept:
+            stages[name]["foreach"] = {key: each[key] for key in kept} if isinstance(each, dict) else kept
+        do = stages[name].get("do", stages[name])
+        absent = {f"data/runs/{algorithm}" for algorithm in ALGORITHMS if algorithm not in FEWER["train"]}
+        do["deps"] = [path for path in do["deps"] if path not in absent]
+    return {"stages": stages}
 
 
 @pytest.fixture(scope="module")
-def built(sources) -> Path:
-    """Every stage: each does its work."""
+def built(root, sources) -> Path:
+    """Fewer stages from scratch, as an interrupted rebuild that goes on: each does its work."""
+    yaml = YAML(typ="safe", pure=True)
+    few = _linked(sources, sources.parent / "few", *rebuild.SOURCES)
+    for name, changed in (("dvc.yaml", _fewer), ("params.yaml", lambda data: data | {"experiments": SCENARIOS})):
+        text = io.StringIO()
+        yaml.dump(changed(yaml.load((sources / name).read_text())), text)
+        _write(few / name, text.getvalue())
     folder = sources.parent / "smoke"
-    assert rebuild.rebuild(sources, folder, "smoke") == 0
+    rebuild.prepare(few, folder, "smoke")
+    (folder / "data" / "runs").mkdir()
+    for name in ("planner.csv", "untrained_sor.csv"):
+        shutil.copy(root / "data" / "runs" / name, folder / "data" / "runs")
+    assert rebuild.rebuild(few, folder, "smoke") == 0
     return folder
 
 
@@ -69,14 +114,20 @@ def _tree(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in [*files, folder / "dvc.lock"]}
 
 
-@pytest.mark.slow
-def test_everything_is_made(built, root):
-    made = {path.name: path for path in (built / "figures").rglob("*.*")}
+def test_every_figure_and_table_is_stored(root):
+    made = {path.name: path for path in (root / "figures").rglob("*.*")}
     for name in (*(f"fig{number:02d}" for number in range(1, 18)), "verdicts", "robustness"):
         for ending in ("svg", "pdf", "png"):
             assert made[f"{name}.{ending}"].stat().st_size > 1000
     for name in ("table1", "table2", "table3", "table4", "overall", "claims"):
         assert f"{name}.csv" in made and f"{name}.tex" in made
+
+
+@pytest.mark.slow
+def test_everything_is_made(built, root):
+    for notebook in FEWER["compare"]:
+        made, stored = ({path.name for path in (top / "figures" / notebook).iterdir()} for top in (built, root))
+        assert made == stored
     for path in (built / "data" / "paper").iterdir():
         assert path.read_bytes() == (root / "data" / "paper" / path.name).read_bytes(), f"{path.name}: written by hand"
     verdicts = pd.read_csv(built / "data" / "runs" / "verdicts.csv")
@@ -86,7 +137,7 @@ def test_everything_is_made(built, root):
     summary = pd.read_csv(built / "data" / "runs" / "summary.csv")
     assert list(summary.columns) == list(results.SUMMARY_COLUMNS)
     assert set(summary["scale"]) == {"smoke"}
-    wanted = {(one.algorithm, one.scenario) for one in named(load(built / "params.yaml"))}
+    wanted = {(algorithm, scenario) for algorithm, names in SCENARIOS.items() for scenario in names}
     assert set(zip(summary["algorithm"], summary["scenario"], strict=True)) == wanted
     assert "smoke" in rebuild.outcome(built) or "Means over 2 seeds" in rebuild.outcome(built)
 
@@ -100,22 +151,34 @@ def test_nothing_is_left_to_do_and_a_forced_redraw_changes_nothing(built):
     assert _tree(built) == before
 
 
-@pytest.mark.slow
-def test_a_changed_number_reruns_what_depends_on_it_and_nothing_else(built):
-    path = built / "params.yaml"
-    text = path.read_text()
-    derived = {f"derive@{path.stem}" for path in (built / "notebooks").glob("0[0-5]_*.ipynb")}
-    compared = {f"compare@{name}" for name in (*COMPARED, "51_robustness")}
+def _rerun_for_params(folder) -> set[str]:
+    """Stages that DVC would run again since a number in params.yaml has changed."""
+    status = YAML(typ="safe").load(_dvc(folder, "status", "--json").stdout)
+    changes = {name: [entry for entry in found if isinstance(entry, dict)] for name, found in status.items()}
+    return {n for n, found in changes.items() if any("params.yaml" in e.get("changed deps", {}) for e in found)}
+
+
+def test_a_changed_number_reruns_what_depends_on_it_and_nothing_else(root, tmp_path):
+    """In the whole pipeline, as stored."""
+    names = [*rebuild.SOURCES, "data/runs", "figures", "dvc.lock", ".dvcignore"]
+    folder = _linked(root, tmp_path, *names)
+    text = (root / "params.yaml").read_text()
+    assert _dvc(folder, "init", "--no-scm").returncode == 0
+
+    def named(*patterns):
+        return {path.stem for pattern in patterns for path in (root / "notebooks").glob(pattern)}
+
+    derived = {f"derive@{name}" for name in named("0[0-5]_*.ipynb")}
+    compared = {f"compare@{name}" for name in named("2?_*.ipynb", "5?_*.ipynb")}
     learned = {"train@cpo_maddpg", "search", "search_shown", "registries@08_diagrams", "registries@30_tables"}
     for old, new, stages in (
+        ("", "", set()),
         ("smoothing: 5 ", "smoothing: 4 ", compared),
         ("priority_exponent: 0.6 ", "priority_exponent: 0.5 ", learned | derived),
     ):
         assert old in text
-        path.write_text(text.replace(old, new))
-        status = YAML(typ="safe").load(_dvc(built, "status", "--json").stdout)
-        path.write_text(text)
-        assert set(status) == stages
+        _write(folder / "params.yaml", text.replace(old, new))
+        assert _rerun_for_params(folder) == stages
 
 
 def test_the_switch_is_one_line(root):

@@ -12,12 +12,14 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
-from nbformat import NotebookNode
 from tqdm import tqdm
 
 from mecpaper.store.files import write_atomically
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 PROGRESS_VARIABLE = "MECPAPER_PROGRESS"
 """Environment variable with the path of the progress file; without it the bar is drawn where the code runs."""
@@ -50,6 +52,9 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     Cell ids and widget model ids are renumbered; times, versions and papermill's metadata are dropped; consecutive
     pieces of one output stream are joined. Execution counts stay.
     """
+    # Not above, since kernels import this module and nbformat takes as long to import as torch.
+    import nbformat
+
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -86,6 +91,7 @@ def run(path: Path) -> None:
     Raises:
         papermill.PapermillExecutionError: a cell failed.
     """
+    import nbformat
     import papermill
 
     with tempfile.TemporaryDirectory() as folder:
