@@ -18,7 +18,7 @@ from mecpaper.training import cluster, experiments
 Client = pytest.importorskip("distributed").Client
 pytest.importorskip("bokeh", reason="the dashboard")
 
-SCENARIOS = [f"battery_{i}" for i in range(6)]
+SCENARIOS = [f"battery_{i}" for i in range(4)]
 ALGORITHMS = ("cpo_maddpg", "mappo")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture(scope="module")
 def config(small):
-    """Twelve experiments that take about a second each."""
+    """Eight experiments that take about a second each."""
     data = small.model_dump()
     data["scenarios"] |= {name: {"battery_capacity": 7.0 + i} for i, name in enumerate(SCENARIOS)}
     data["experiments"] = dict.fromkeys(ALGORITHMS, SCENARIOS)
@@ -78,16 +78,15 @@ def dask_setup(worker):
 
 @contextmanager
 def _workers(folder, count, monkeypatch):
-    """A scheduler and workers as processes of their own: yields the workers and their logs."""
+    """A scheduler and workers as processes of their own: yields the workers."""
     environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONUNBUFFERED="1")
     environment |= {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3", "MECPAPER_COUNT": str(folder / "count")}
     (folder / "counted.py").write_text(COUNTED)
     file = folder / "scheduler.json"
-    processes, logs = [], []
+    processes = []
 
     def start(name, *command):
-        logs.append(folder / f"{name}.log")
-        with open(logs[-1], "wb") as log:
+        with open(folder / f"{name}.log", "wb") as log:
             command = [sys.executable, "-m", "distributed.cli." + command[0], *command[1:]]
             processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder))
 
@@ -104,11 +103,18 @@ def _workers(folder, count, monkeypatch):
             time.sleep(0.1)
         address = re.search(r"tcp://[\d.:]+", file.read_text()).group()
         monkeypatch.setenv(cluster.ADDRESS_VARIABLE, address)
-        yield processes[1:], logs
+        yield processes[1:]
     finally:
         for process in processes:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def one_worker(tmp_path_factory):
+    """A scheduler with one worker."""
+    with pytest.MonkeyPatch.context() as patch, _workers(tmp_path_factory.mktemp("cluster"), 1, patch):
+        yield os.environ[cluster.ADDRESS_VARIABLE]
 
 
 def _begun(root):
@@ -133,7 +139,7 @@ def _halted_in_mid_training(workers, root):
 def test_experiments_of_a_worker_that_is_killed_are_finished_by_another(config, calm, tmp_path, monkeypatch):
     finished, killed = [], []
 
-    with _workers(tmp_path, 2, monkeypatch) as (workers, _):
+    with _workers(tmp_path, 2, monkeypatch) as workers:
 
         def report(done, total, label):
             finished.append((done, total))
@@ -146,7 +152,7 @@ def test_experiments_of_a_worker_that_is_killed_are_finished_by_another(config, 
 
         trained = cluster.train(named(config), tmp_path, report)
     assert killed == [-signal.SIGKILL]
-    assert finished == [(i, 12) for i in range(1, 13)]
+    assert finished == [(i, 8) for i in range(1, 9)]
     names = sorted(f"{algorithm}/{name}" for algorithm in ALGORITHMS for name in SCENARIOS)
     assert sorted(experiment.name for experiment in trained) == names
     # To the end each was trained once.
@@ -156,15 +162,14 @@ def test_experiments_of_a_worker_that_is_killed_are_finished_by_another(config, 
     assert not list((tmp_path / "build" / "cluster").iterdir())
 
 
-def test_workers_that_do_not_see_the_folder_send_their_files(config, calm, tmp_path, monkeypatch):
+def test_workers_that_do_not_see_the_folder_send_their_files(config, calm, one_worker, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.setattr(cluster, "_token", _no_token)
     wanted = [resolve(config, "cpo_maddpg", name) for name in SCENARIOS[:2]] + [resolve(config, "mappo", SCENARIOS[0])]
-    with _workers(tmp_path, 1, monkeypatch):
-        trained = cluster.train(wanted, tmp_path / "here")
-        with Client(os.environ[cluster.ADDRESS_VARIABLE]) as client, urlopen(client.dashboard_link) as dashboard:
-            assert dashboard.status == 200 and b"Dask" in dashboard.read()
-        assert cluster.train(wanted, tmp_path / "here") == []
+    trained = cluster.train(wanted, tmp_path / "here")
+    with Client(one_worker) as client, urlopen(client.dashboard_link) as dashboard:
+        assert dashboard.status == 200 and b"Dask" in dashboard.read()
+    assert cluster.train(wanted, tmp_path / "here") == []
     assert sorted(trained, key=wanted.index) == wanted
     found = _files(tmp_path / "here")
     assert found == {name: content for name, content in _files(calm).items() if name in found}
@@ -176,12 +181,12 @@ def _no_token(root):
     yield root / "none"
 
 
-def test_a_failure_on_a_worker_is_reported_and_the_rest_is_kept(config, tmp_path, monkeypatch):
+def test_a_failure_on_a_worker_is_reported_and_the_rest_is_kept(config, one_worker, tmp_path):
     first, busy, last = (
         resolve(config, algorithm, SCENARIOS[i]) for algorithm, i in (("cpo_maddpg", 0), ("mappo", 0), ("mappo", 1))
     )
     told = pytest.raises(cluster.ClusterError, match=r"^mappo/battery_0: BusyError: .*another process")
-    with _workers(tmp_path, 1, monkeypatch), experiments._alone(tmp_path, [busy]), told as caught:
+    with experiments._alone(tmp_path, [busy]), told as caught:
         cluster.train([first, busy, last], tmp_path)
     assert "\n" not in str(caught.value)
     assert results.missing([first, busy, last], tmp_path) == [busy]
@@ -204,10 +209,10 @@ def test_without_an_address_it_is_trained_here(config, tmp_path, monkeypatch):
     assert not results.missing(wanted, tmp_path)
 
 
-def test_a_worker_with_other_code_is_refused(config, tmp_path, monkeypatch):
+def test_a_worker_with_other_code_is_refused(config, one_worker, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "code_version", lambda: "of another commit")
     wanted = [resolve(config, "random", SCENARIOS[0])]
     told = pytest.raises(cluster.ClusterError, match=r"^random/battery_0: ClusterError: .*another version of mecpaper")
-    with _workers(tmp_path, 1, monkeypatch), told as caught:
+    with told as caught:
         cluster.train(wanted, tmp_path)
     assert "\n" not in str(caught.value) and results.missing(wanted, tmp_path) == wanted

@@ -23,7 +23,7 @@ REPRODUCIBLE = {
     "phases": [Phase.generate],  # the numbers come from a seed, so a smaller seed would not be a simpler case
     "suppress_health_check": list(HealthCheck),
 }
-SLOTS = 20
+SLOTS = 12
 RUNS = 5
 
 DEFAULT = {
@@ -208,7 +208,7 @@ def assert_same(batched: dict, reference: dict, data: dict) -> None:
 def test_the_batched_game_equals_the_reference_in_every_quantity():
     seen, cascades = set(), []
 
-    @settings(max_examples=400, **REPRODUCIBLE)
+    @settings(max_examples=350, **REPRODUCIBLE)
     @given(batch=batches())
     def compare(batch):
         games, envs, seed = batch

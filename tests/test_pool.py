@@ -68,14 +68,27 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_interrupted_processes_end_and_the_next_start_has_the_same_numbers(several, tmp_path, how):
+@pytest.fixture(scope="module")
+def long(several) -> Config:
+    """Two experiments of some seconds."""
     data = several.model_dump()
     data["experiments"] = {name: ["default"] for name in ("cpo_maddpg", "maddpg")}
-    data["scales"][data["scale"]] |= {"episodes": 400, "curve_every": 40}
-    config = parse(Config, data)
-    (tmp_path / "config.json").write_text(json.dumps(config.model_dump()))
+    data["scales"][data["scale"]] |= {"episodes": 240, "curve_every": 40}
+    return parse(Config, data)
+
+
+@pytest.fixture(scope="module")
+def calm(long, tmp_path_factory):
+    """Their results without an interruption."""
+    folder = tmp_path_factory.mktemp("calm")
+    train(named(long), folder, processes=1)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_processes_end_and_the_next_start_has_the_same_numbers(long, calm, tmp_path, how):
+    (tmp_path / "config.json").write_text(json.dumps(long.model_dump()))
     (tmp_path / "train.py").write_text(SCRIPT)
     command = [sys.executable, str(tmp_path / "train.py"), str(tmp_path / "config.json"), str(tmp_path / "cut")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
@@ -86,9 +99,7 @@ def test_interrupted_processes_end_and_the_next_start_has_the_same_numbers(sever
         process.wait(timeout=60)
     assert len(workers) >= 2 and not psutil.wait_procs(workers, timeout=60)[1]
     assert process.returncode != 0
-    cut = results.missing(named(config), tmp_path / "cut")
-    assert cut
+    assert results.missing(named(long), tmp_path / "cut")
     assert list((tmp_path / "cut" / "build" / "checkpoints").rglob("*.safetensors"))
-    train(named(config), tmp_path / "cut", processes=1)
-    train(named(config), tmp_path / "calm", processes=1)
-    assert _files(tmp_path / "cut") == _files(tmp_path / "calm")
+    train(named(long), tmp_path / "cut", processes=1)
+    assert _files(tmp_path / "cut") == _files(calm)

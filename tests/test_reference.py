@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -108,3 +109,14 @@ def test_the_untrained_control_falls_with_the_attackers_spread(settings):
 
 def test_without_an_eavesdropper_every_request_is_safe(game):
     assert planner.fixed_power_sor(game.changed(eavesdropper_power=0.0), 1, 2) == 1.0
+
+
+def test_stored_plans_are_what_the_planner_finds(root, settings):
+    """The first search of the largest family with and without the limit, of those that notebook 06 stores."""
+    chosen, family = settings.evaluation, "time and battery"
+    stored = pd.read_csv(root / "data" / "runs" / "planner.csv").query("policy == @family and restart == 0")
+    size = (1, settings.planner.generations, chosen.seed + 1, chosen.final_episodes)
+    found = planner.planner_table({"default": settings.game}, [family], *size)
+    columns = ["planned_reward", "reward", "energy", "frame_rate", "resolution"]
+    assert found["constrained"].tolist() == stored["constrained"].tolist() == [True, False]
+    np.testing.assert_allclose(found[columns], stored[columns], rtol=1e-3)
