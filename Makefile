@@ -23,11 +23,12 @@ help:
 	@echo "make audit    list known vulnerabilities of the locked packages; needs the network"
 	@echo "make bench    run timed comparisons; needs an idle machine"
 
+# Most of the installed modules are never imported: those that are get compiled then.
 .venv/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 5) <= sys.version_info < (3, 12))' || \
 	  { echo "Python 3.11 (3.11.5 or later) is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -48,7 +49,7 @@ test: .venv/.ready
 browser: export OMP_NUM_THREADS := 1
 browser: .venv/.ready
 	@python -c 'import furo, myst_nb, playwright, sphinx, voila' 2>/dev/null || \
-	  python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[browser,site]'
+	  python -m pip install --quiet --disable-pip-version-check --no-compile --no-build-isolation -e '.[browser,site]'
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } || \
 	  python -m playwright install chromium || true

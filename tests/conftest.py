@@ -17,8 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The whole pipeline first: it takes as long as all else, and runs beside it where tests run in parallel."""
-    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+    """Files with slow tests first, the pipeline before all: where files run in parallel, none is left at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path.name != "test_pipeline.py", item.path not in slow))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ SMALLER = {
 
 FEWER = {
     "derive": ["00_read_me_first"],
-    "train": ["cpo_maddpg", "maddpg"],
+    "train": ["cpo_maddpg"],
     "collect": None,
     "decide": None,
     "compare": ["22_harvest_and_attacker", "50_claims"],
@@ -35,10 +35,7 @@ FEWER = {
 }
 """Stages of which each kind of work, folder and format has one: the stages left out run the same commands."""
 
-SCENARIOS = {
-    "cpo_maddpg": ["default", "harvest_05", "harvest_15", "attacker_moderate", "attacker_strong"],
-    "maddpg": ["default", "battery_10"],
-}
+SCENARIOS = {"cpo_maddpg": ["default", "harvest_05", "harvest_15", "attacker_moderate", "attacker_strong"]}
 """The experiments that these stages train and draw."""
 
 AGAIN = ("decide", "compare@22_harvest_and_attacker", "compare@50_claims", "summary")

@@ -206,6 +206,7 @@ experiments.train([resolve(config, "cpo_maddpg", "default")], Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_a_training_killed_at_any_moment_ends_with_the_same_results(small, tmp_path):
     data = small.model_dump()
     data["scales"][data["scale"]]["episodes"] = 64
