@@ -16,6 +16,7 @@ from mecpaper.claims.effect import (
     MORE,
     NO_WORSE,
     NONE,
+    NOT_IDENTIFIED,
     OPEN,
     REPRODUCED,
     SMALLER,
@@ -257,6 +258,23 @@ def test_the_verdict_follows_from_the_statements():
     assert verdict.listed(pd.Series({"1a": OPEN, "1b": REPRODUCED, "1c": OPEN})) == "reproduced 1b; open 1a, 1c"
 
 
+def test_the_optimum_fills_in_what_the_runs_leave_open():
+    decided = pd.DataFrame(
+        {
+            "claim": 1,
+            "label": "",
+            "reason": "",
+            "answer": [REPRODUCED, OPEN, OPEN],
+            "optimum": [NONE, REPRODUCED, NOT_IDENTIFIED],
+        },
+        index=["1a", "1b", "1c"],
+    )
+    assert verdict.with_optimum(decided).tolist() == [REPRODUCED, REPRODUCED, OPEN]
+    found = verdict.headlines(decided[:2]).loc[1]
+    assert found["verdict"] == OPEN and found["with_optimum"] == REPRODUCED
+    assert found["statements"] == "reproduced 1a; open 1b"
+
+
 def test_missing_runs_leave_a_claim_open(statements):
     found = verdict.decide(statements[statements["claim"] == 1], _runs(missing=[("matd3", "default")]))
     assert set(found["answer"]) == {OPEN} and set(found["reason"]) == {"no runs of matd3 in default"}
@@ -320,7 +338,7 @@ def test_the_optimum_covers_every_choice_among_the_near_best_policies(statements
     found = optimum.settle(statements, policies)
     assert found.loc["1b"].tolist() == [CONTRADICTED, *(pytest.approx(x) for x in (-0.1, -0.11, -0.09))]
     assert found.loc["1a"].tolist() == [NONE, *(pytest.approx(x, abs=1e-12) for x in (0.0, -0.01, 0.01))]
-    assert found.loc["9b"].tolist() == [optimum.NOT_IDENTIFIED, *(pytest.approx(x) for x in (-0.2, -0.2, 0.1))]
+    assert found.loc["9b"].tolist() == [NOT_IDENTIFIED, *(pytest.approx(x) for x in (-0.2, -0.2, 0.1))]
     # The highest of all, with every reward free to vary: least differences from -0.11 to -0.09.
     assert found.loc["13a"].tolist() == [CONTRADICTED, *(pytest.approx(x) for x in (-0.1, -0.11, -0.09))]
     assert {"2a", "10a", "33a", "34a"}.isdisjoint(found.index)

@@ -13,6 +13,9 @@ REPRODUCED, SMALLER, NONE = "reproduced", "reproduced, smaller than printed", "n
 CONTRADICTED, OPEN = "contradicted", "open"
 ANSWERS = (REPRODUCED, SMALLER, NONE, CONTRADICTED, OPEN)
 
+NOT_IDENTIFIED = "not identified"
+"""What the optimum says in place of "open": its near-best policies differ."""
+
 MORE, NO_WORSE = "more", "no worse"
 """Kinds of statements: the effect is positive, or it is above minus the margin."""
 

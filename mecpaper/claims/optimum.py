@@ -12,14 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from mecpaper.claims.effect import OPEN, Effect, answer
+from mecpaper.claims.effect import NOT_IDENTIFIED, OPEN, Effect, answer
 from mecpaper.claims.rules import RULES
 from mecpaper.claims.runs import OURS, MissingRuns, Runs
 from mecpaper.claims.verdict import OPTIMUM, printed_size
 from mecpaper.config.registry import ALGORITHMS
-
-NOT_IDENTIFIED = "not identified"
-"""Answer in place of "open": the near-best policies differ in it."""
 
 BY_EQUATION = {"28b": 0.0}
 """Effects that follow from an equation: by Eq. 48 the multiplier is drawn to its maximum and stays there (D25)."""

@@ -12,9 +12,8 @@ import pandas as pd
 
 from mecpaper import config
 from mecpaper.claims.effect import OPEN
-from mecpaper.claims.optimum import NOT_IDENTIFIED
 from mecpaper.claims.runs import ATTACKERS, BASELINES, OURS, USERS, Runs
-from mecpaper.claims.verdict import decide, read_optimum, read_statements, tables
+from mecpaper.claims.verdict import decide, read_optimum, read_statements, tables, with_optimum
 from mecpaper.report.labels import MEASURES
 from mecpaper.report.statistics import interval
 from mecpaper.store.files import write_table
@@ -62,9 +61,8 @@ def robustness(root: Path, planned: int) -> pd.DataFrame:
         decided = decide(statements, view).join(optimum["optimum"]).fillna({"optimum": ""})
         tables.append(decided.assign(reading=reading))
     table = pd.concat(tables).rename_axis("id").reset_index()
-    by_optimum = (table["answer"] == OPEN) & ~table["optimum"].isin(["", NOT_IDENTIFIED])
-    table["verdict"] = table["answer"].where(~by_optimum, table["optimum"])
-    table["by"] = np.select([table["verdict"] == OPEN, by_optimum], ["", "optimum"], "runs")
+    table["verdict"] = with_optimum(table)
+    table["by"] = np.select([table["answer"] != OPEN, table["verdict"] != OPEN], ["runs", "optimum"], "")
     columns = ["reading", "id", "claim", "verdict", "by", "answer", "effect", "lower", "upper", "margin", "seeds"]
     return table[[*columns, "optimum"]]
 

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from mecpaper.claims.effect import ANSWERS, OPEN, REPRODUCED, SMALLER, answer, holm
+from mecpaper.claims.effect import ANSWERS, NOT_IDENTIFIED, OPEN, REPRODUCED, SMALLER, answer, holm
 from mecpaper.claims.rules import RULES
 from mecpaper.claims.runs import MissingRuns, Runs
 
@@ -106,7 +106,8 @@ def _decide_claim(statements: pd.DataFrame, runs: Runs) -> pd.DataFrame:
 
 def listed(answers: pd.Series) -> str:
     """Group statements by their answer: "reproduced 1a, 1c; open 1b"."""
-    groups = [(name, [str(key) for key in answers.index[answers == name]]) for name in ANSWERS]
+    names = (*ANSWERS, NOT_IDENTIFIED)
+    groups = [(name, [str(key) for key in answers.index[answers == name]]) for name in names]
     return "; ".join(f"{name} {', '.join(keys)}" for name, keys in groups if keys)
 
 
@@ -130,23 +131,36 @@ def headline(answers: Sequence[str], testable: Iterable[bool]) -> str:
     return SMALLER if SMALLER in decided else decided.pop()
 
 
+def with_optimum(decided: pd.DataFrame) -> pd.Series:
+    """Fill in, where the runs leave a statement open, what the optimum says of it, if it says something.
+
+    Args:
+        decided: columns answer and optimum.
+    """
+    settles = (decided["answer"] == OPEN) & ~decided["optimum"].isin(["", NOT_IDENTIFIED])
+    return decided["answer"].where(~settles, decided["optimum"])
+
+
 def headlines(decided: pd.DataFrame) -> pd.DataFrame:
-    """Derive the verdict on each claim, with a line that says how its statements stand.
+    """Derive the verdict on each claim.
 
     Args:
         decided: as `decide` returns it, with a column optimum.
     Returns:
-        Columns verdict, reason, optimum, by the claim's number.
+        Columns verdict, with_optimum (the verdict if the optimum fills in what the runs leave open), statements (how
+        they stand, in a line), reason (missing runs, labels), optimum (how they stand there), by the claim's number.
     """
     rows = {}
     for number, group in decided.groupby("claim", sort=False):
         labels = group["label"]
-        verdict = headline(list(group["answer"]), ~labels.str.startswith(UNTESTABLE))
-        shown = listed(group["answer"])
+        testable = ~labels.str.startswith(UNTESTABLE)
+        verdict, settled = (headline(list(given), testable) for given in (group["answer"], with_optimum(group)))
         label = labels.iloc[0] if labels.nunique() == 1 else "; ".join(f"{k}: {v}" for k, v in labels.items() if v)
         missing = next((text for text in group["reason"] if text.startswith("no ") or " planned " in text), "")
-        rows[number] = (verdict, "; ".join(part for part in (shown, missing, label) if part), listed(group["optimum"]))
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["verdict", "reason", "optimum"])
+        reason = "; ".join(part for part in (missing, label) if part)
+        rows[number] = (verdict, settled, listed(group["answer"]), reason, listed(group["optimum"]))
+    columns = ["verdict", "with_optimum", "statements", "reason", "optimum"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def tables(root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -6,10 +6,11 @@ good as it for a learner. A measure that differs among these plans is not identi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mecpaper.config import GameConfig
 from mecpaper.env.game import Game
@@ -23,6 +24,9 @@ TOLERANCE = 0.01
 EXCESS = 0.005
 """Share of C_limit by which a constrained plan may exceed it on other episodes than it was planned on."""
 
+STEPS = np.geomspace(0.03, 2.0, 7)
+"""Changes of one setting of a plan; a setting's range is 2."""
+
 FAMILY = FAMILIES["stationary"]
 
 
@@ -33,7 +37,6 @@ def near_best(
     generations: int,
     seed: int,
     episodes: int,
-    variations: int = 64,
 ) -> pd.DataFrame:
     """Search each game for its best stationary plan, and vary it within `TOLERANCE` of its reward.
 
@@ -43,7 +46,6 @@ def near_best(
         restarts, generations: of the search in each game; see `planner.plan`. Searches with seeds of one parity start
             in one basin of the reward, so the first game chooses the parity.
         seed, episodes: for the measurement.
-        variations: number of variations of each plan that are measured.
     Returns:
         Columns game, constrained, cost_limit and the measures of `Measures.result`; the first row of a game is its best
         plan.
@@ -58,7 +60,7 @@ def near_best(
         plans = [
             vector for vector, _ in sorted(found[place * restarts : (place + 1) * restarts], key=lambda pair: -pair[1])
         ]
-        vectors = [*plans, *_varied(plans[0], variations, seed + place)]
+        vectors = [*plans, *_varied(plans[0])]
         table = measure([game] * len(vectors), FAMILY, vectors, [seed] * len(vectors), episodes)
         limit = game.cost_limit_fraction * float(np.mean(game.battery_capacity))
         keeps = table["energy"] <= (1.0 + EXCESS) * limit if constrained else table["energy"] > 0.0
@@ -69,13 +71,9 @@ def near_best(
     return pd.concat(tables, ignore_index=True)
 
 
-def _varied(vector: np.ndarray, count: int, seed: int) -> Sequence[np.ndarray]:
-    """Change one or all settings of a plan, by little or much."""
-    source = np.random.default_rng(seed)
-    sizes = 10.0 ** source.uniform(-2.0, 0.3, (count, 1))
-    chosen = np.eye(len(vector))[source.integers(len(vector), size=count)]
-    chosen[::3] = 1.0
-    return list(vector + sizes * chosen * source.standard_normal((count, len(vector))))
+def _varied(vector: NDArray) -> list[NDArray]:
+    """Change each setting of a plan up and down by `STEPS`."""
+    return [vector + step * unit for unit in np.eye(len(vector)) for step in (*STEPS, *-STEPS)]
 
 
 def random_play(games: Mapping[str, GameConfig], seed: int, episodes: int) -> pd.DataFrame:

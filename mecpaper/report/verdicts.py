@@ -62,6 +62,9 @@ def _letter(axes: Axes, row: float, letter: str, color: str) -> None:
 
 
 def _draw_statement(axes: Axes, row: float, entry: Any) -> None:
+    letter: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 4.5, "color": "0.4"}
+    axes.annotate(str(entry.id).lstrip("0123456789"), (0.008, row), **letter)
+
     def place(value: float) -> float:
         return float(np.clip(value / entry.margin, -REACH, REACH))
 
