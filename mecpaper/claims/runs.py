@@ -69,7 +69,7 @@ class Runs:
         path = root / "benchmarks" / "results.json"
         measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         entries = {entry["name"]: entry["values"] for entry in measured.get("learning", {}).get("figures", [])}
-        times = {name: entries[key] for name in ALGORITHMS if (key := f"{name}: one update") in entries}
+        times = {name: entries[key] for name in ALGORITHMS if (key := f"{name}: one update as trained") in entries}
         curves, summary = (split(results.read_tables(root, name)) for name in ("curves", "summary"))
         return cls(curves, summary, times, planned=len(config.load(root / "params.yaml").run.seeds))
 
