@@ -273,6 +273,9 @@ def test_the_optimum_fills_in_what_the_runs_leave_open():
     found = verdict.headlines(decided[:2]).loc[1]
     assert found["verdict"] == OPEN and found["with_optimum"] == REPRODUCED
     assert found["statements"] == "reproduced 1a; open 1b"
+    # What neither the runs nor the optimum identify does not count, unless nothing else does.
+    assert verdict.headlines(decided).loc[1, "with_optimum"] == REPRODUCED
+    assert verdict.headlines(decided[2:]).loc[1, ["verdict", "with_optimum"]].tolist() == [OPEN, verdict.UNTESTABLE]
 
 
 def test_missing_runs_leave_a_claim_open(statements):

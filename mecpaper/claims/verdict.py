@@ -147,14 +147,17 @@ def headlines(decided: pd.DataFrame) -> pd.DataFrame:
     Args:
         decided: as `decide` returns it, with a column optimum.
     Returns:
-        Columns verdict, with_optimum (the verdict if the optimum fills in what the runs leave open), statements (how
-        they stand, in a line), reason (missing runs, labels), optimum (how they stand there), by the claim's number.
+        Columns verdict, with_optimum (the verdict if the optimum fills in what the runs leave open, and statements that
+        it does not identify are untestable), statements (how they stand, in a line), reason (missing runs, labels),
+        optimum (how they stand there), by the claim's number.
     """
     rows = {}
     for number, group in decided.groupby("claim", sort=False):
         labels = group["label"]
         testable = ~labels.str.startswith(UNTESTABLE)
-        verdict, settled = (headline(list(given), testable) for given in (group["answer"], with_optimum(group)))
+        verdict, filled = headline(list(group["answer"]), testable), with_optimum(group)
+        identified = (filled != OPEN) | (group["optimum"] != NOT_IDENTIFIED)
+        settled = headline(list(filled), testable & identified)
         label = labels.iloc[0] if labels.nunique() == 1 else "; ".join(f"{k}: {v}" for k, v in labels.items() if v)
         missing = next((text for text in group["reason"] if text.startswith("no ") or " planned " in text), "")
         reason = "; ".join(part for part in (missing, label) if part)

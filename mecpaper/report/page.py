@@ -79,8 +79,8 @@ def page(
         "The planner searches the simulator itself for the best policy that is the same in every slot and keeps the "
         "limit.",
         f"Each of the paper's {len(verdicts)} checkable claims is a list of statements, {len(statements)} in all, with "
-        f"margins fixed before the runs. Claims: {tally(verdicts['verdict'])}; where "
-        f"the best policies settle what the runs leave open: {tally(verdicts['with_optimum'])}. Statements: "
+        f"margins fixed before the runs. Claims: {tally(verdicts['verdict'])}; if the "
+        f"best policies settle what the runs leave open: {tally(verdicts['with_optimum'])}. Statements: "
         f"{tally(statements['answer'])}. [Notebook 50](notebooks/50_claims.ipynb) shows each with its effect, "
         "interval, margin and seeds, and what the best policies say of it without learning.",
         CALIBRATED,
