@@ -115,8 +115,8 @@ def _no_insecure_offload(runs: Runs) -> Effect:
     if not counts:
         raise MissingRuns("no runs")
     # One insecure offload in any run is enough against the statement; there is nothing to average.
-    worst = -pd.concat(counts).max()
-    return paired(np.full(len(counts), worst))
+    every = pd.concat(counts)
+    return paired(np.full(len(every), -every.max()))
 
 
 def _cheap_update(runs: Runs) -> Effect:

@@ -189,7 +189,7 @@ def seen(root: Path, *numbers: int) -> str:
     """List the stored verdicts on some claims and their statements in Markdown, for display below a figure."""
     runs = root / "data" / "runs"
     verdicts = pd.read_csv(runs / "verdicts.csv", keep_default_na=False).set_index("id")
-    statements = pd.read_csv(runs / "statements.csv").fillna({"meaning": "", "optimum": ""})
+    statements = pd.read_csv(runs / "statements.csv").fillna({"meaning": "", "optimum": "", "reason": ""})
     lines = []
     for number in numbers:
         claim = verdicts.loc[number]
@@ -207,11 +207,13 @@ def in_words(row: object) -> str:
     fields = row._asdict()  # type: ignore[attr-defined]
     meaning = f" ({fields['meaning']})" if fields["meaning"] else ""
     text = f"{fields['id']}, {fields['text']}{meaning}: **{fields['answer']}**"
-    if np.isfinite(fields["effect"]):
+    if np.isfinite(fields["lower"]):
         text += f", {fields['effect']:.3g} [{fields['lower']:.3g}, {fields['upper']:.3g}], margin {fields['margin']:g}"
         text += f", {fields['seeds']} seeds"
     if fields["answer"] == OPEN and fields["needed"] > 0:
         text += f"; decided by about {fields['needed']:.0f}" if np.isfinite(fields["needed"]) else "; not by 1000"
+    if fields["reason"]:
+        text += f"; {fields['reason']}"
     if fields["optimum"]:
         text += f"; at the optimum: {fields['optimum']}"
     return text + "."
