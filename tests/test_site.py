@@ -186,17 +186,21 @@ def test_a_copy_of_a_notebook_shows_the_same_outputs(edition):
 def test_verdicts_appear_with_their_statements_and_where_they_are_shown(root):
     edition = Edition(root)
     row = {"verdict": "no difference of practical size", "statements": "no difference of practical size 1a"}
-    edition.verdicts = {"1": row | {"reason": "by construction", "optimum": "reproduced 1a", "scale": "demo"}}
+    row |= {"reason": "by construction", "optimum": "reproduced 1a", "with_optimum": "mixed", "scale": "demo"}
+    edition.verdicts = {"1": row}
     statement = {"id": "1a", "text": "the reward is above that of LMADDPG", "meaning": "", "answer": "contradicted"}
     statement |= {"effect": "0.1234", "lower": "-1.0", "upper": "2.0", "margin": "0.06", "printed": "", "seeds": "5"}
-    edition.statements = {"1": [statement | {"optimum": "reproduced"}]}
+    statement |= {"optimum": "reproduced", "needed": ""}
+    edition.statements = {"1": [statement, statement | {"needed": "12"}, statement | {"needed": "inf"}]}
     chip = '<span class="verdict verdict-no-difference-of-practical-size">'
     landing, claims = edition.render("index"), edition.render("claims")
     assert f"{chip}1 no difference of practical size</span>" in landing
     assert f"{chip}no difference of practical size</span>" in landing and "practical size 1a" in landing
-    assert "- **Note** By construction" in claims and "- **At the optimum** Reproduced 1a" in claims
+    assert "- **Note** By construction" in claims and "- **At the optimum** Reproduced 1a; if" in claims
     assert '<span class="verdict verdict-contradicted">contradicted</span>' in claims
-    assert r"0.123 \[-1, 2\], margin 0.06, 5 seeds" in claims
+    interval = r"0.123 \[-1, 2\], margin 0.06, 5 seeds"
+    for ending in ("", "; decided by about 12", "; decided by more than 1000"):
+        assert f"  - {interval}{ending}\n" in claims
     assert "(<notebooks/20_overall_comparison.ipynb#Figure-4>)" in claims
     edition.verdicts = {}
     assert "not decided yet" in edition.render("index")
