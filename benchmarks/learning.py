@@ -81,6 +81,8 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         if total != counter.get_total_flops():
             raise RuntimeError(f"{name}: products of {total} FLOP recorded, {counter.get_total_flops()} counted")
         sides |= {name: timed(work.call), f"{name} products": timed(products(recorder.shapes))}
+        if not plays_rounds:
+            sides[f"{name} as trained"] = timed(make_work(config, name, make_game(config)).call)
         amounts[name] = total, work.updates, len(recorder.shapes)
     seconds = interleaved(sides, options.repetitions, options.seconds)
     figures, ratios, values = [], [], []
@@ -88,6 +90,9 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         total, updates, count = amounts[name]
         own, bare = seconds[name], seconds[f"{name} products"]
         figures.append(figure(f"{name}: one update", "ms", [1e3 * value / updates for value in own]))
+        if f"{name} as trained" in seconds:
+            times = [1e3 * value / updates for value in seconds[f"{name} as trained"]]
+            figures.append(figure(f"{name}: one update as trained", "ms", times))
         figures.append(per_second(f"{name}: update", "GFLOP/s", own, total / 1e9))
         figures.append(per_second(f"{name}: its products alone", "GFLOP/s", bare, total / 1e9))
         ratios.append(ratio(f"{name}: share of the machine's rate", bare, own, GOAL))

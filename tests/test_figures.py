@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mecpaper import claims
+from mecpaper.claims.effect import ANSWERS
 from mecpaper.config.registry import ALGORITHMS
-from mecpaper.report import figures, labels, tables
+from mecpaper.report import figures, labels, tables, verdicts
 from mecpaper.report.statistics import interval
 
 
@@ -109,21 +111,49 @@ def test_verdicts_are_told_apart_by_letter_and_colour():
     table = pd.DataFrame(
         {
             "reading": ["default", "default", "D4", "D4"],
-            "claim": [1, 6, 1, 6],
-            "verdict": ["reproduced", "contradicted", "unresolved", "untestable"],
+            "id": ["1a", "10a", "1a", "10a"],
+            "verdict": ["reproduced", "contradicted", "open", "reproduced"],
+            "by": ["runs", "runs", "", "optimum"],
         }
     )
     _, (axes,) = figures.new_figure()
-    figures.draw_verdicts(axes, table, "reading", "claim")
-    assert [text.get_text() for text in axes.texts] == ["R", "C", "U", "-"]
+    verdicts.draw_grid(axes, table, "reading", "id")
+    assert [text.get_text() for text in axes.texts] == ["R", "C", "O", "r"]
     (mesh,) = axes.collections
-    assert len({tuple(color) for color in mesh.to_rgba(mesh.get_array()).reshape(-1, 4)}) == 4
+    assert len({tuple(color) for color in mesh.to_rgba(mesh.get_array()).reshape(-1, 4)}) == 3
     assert [label.get_text() for label in axes.get_yticklabels()] == ["default", "D4"]
+
+
+def test_the_picture_of_claims_shows_effect_margin_printed_size_and_optimum():
+    nothing = float("nan")
+    statements = pd.DataFrame(
+        [
+            ("1a", 1, "reproduced", 0.12, 0.09, 0.15, 0.06, 0.18, 0.0, -0.06, 0.06),
+            ("1b", 1, "open", 0.5, nothing, nothing, 0.05, nothing, nothing, nothing, nothing),
+            ("2a", 2, "contradicted", -9.0, -10.0, -8.0, 0.1, nothing, nothing, nothing, nothing),
+        ],
+        columns=[
+            *("id", "claim", "answer", "effect", "lower", "upper", "margin", "printed"),
+            *("optimum_effect", "optimum_lower", "optimum_upper"),
+        ],
+    )
+    table = pd.DataFrame({"id": [1, 2], "place": ["Fig 4, x", "§6"], "verdict": ["mixed", "contradicted"]})
+    _, (axes,) = figures.new_figure()
+    verdicts.draw_claims(axes, statements, table)
+    drawn = [tuple(float(x) for x in line.get_xdata()) for line in axes.lines if line.get_ydata()[0] == 0.0]
+    # In margins: the optimum, the interval, the effect, the printed size.
+    assert [pytest.approx(x) for x in drawn if x[0] != 0.0 or len(x) == 1] == [(-1.0, 1.0), (1.5, 2.5), (2.0,), (3.0,)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1  Fig 4", "2  §6"]
+    assert [text.get_text() for text in axes.texts] == ["M", "a", "b", "C", "a"]
+    edge = [line.get_xdata() for line in axes.lines if line.get_marker() == "X"]
+    assert edge == [[-verdicts.REACH]]
 
 
 def test_every_measure_and_verdict_that_is_shown_has_its_label():
     assert set(labels.MEASURES) <= set(labels.AXES)
-    assert len({mark.letter for mark in labels.VERDICTS.values()}) == len(labels.VERDICTS) == 4
+    assert tuple(labels.VERDICTS) == claims.VERDICTS and set(ANSWERS) <= set(labels.VERDICTS)
+    for distinct in zip(*labels.VERDICTS.values(), strict=True):
+        assert len(set(distinct)) == len(labels.VERDICTS)
 
 
 def test_the_palette_tells_algorithms_apart_without_colour():

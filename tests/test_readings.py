@@ -6,10 +6,11 @@ from mecpaper.claims import robustness
 
 VERDICTS = pd.DataFrame(
     [
-        ("default", 1, "unresolved"), ("default", 6, "contradicted"), ("default", 9, "unresolved"),
-        ("D4", 1, "reproduced"), ("D4", 6, "contradicted"), ("D4", 9, "untestable"),
+        ("default", "1a", "no difference of practical size"),
+        ("default", "6a", "contradicted"), ("default", "9a", "open"),
+        ("D4", "1a", "reproduced"), ("D4", "6a", "contradicted"), ("D4", "9a", "open"),
     ],
-    columns=["reading", "claim", "verdict"],
+    columns=["reading", "id", "verdict"],
 )  # fmt: skip
 
 EFFECTS = pd.DataFrame(
@@ -40,23 +41,35 @@ def test_effects_in_words_by_hand():
     assert words.set_index("id")["effect"].to_dict() == {
         "D4": "CPO-MADDPG at the reduced share of the scale, 3 seeds, the other reading less this one: "
         "reward +0.010 [-0.020, +0.040], SOR -0.500 (1 seed); "
-        "1 of 2 headline verdicts change: claim 1 reproduced instead of unresolved",
+        "2 of 3 headline statements decided, 1 otherwise: 1a reproduced instead of no difference of practical size",
         "D34": "CPO-MADDPG at the full share of the scale, 5 seeds, the other reading less this one: "
         "energy in J -0.100 [-0.200, -0.050]",
     }
 
 
-def test_the_stage_writes_its_four_tables_and_nothing_else(root, tmp_path):
+def test_readings_of_the_game_have_an_optimum_of_their_own(root, settings):
+    found = robustness.read_optimum(root)
+    assert set(found["reading"]) == {"default", *robustness.OF_THE_GAME}
+    for reading in robustness.READINGS:
+        changed = settings.scenario(f"reading_{reading}").model_dump()
+        # What no policy earns by: what devices observe, and the cost that only learners see.
+        changed["insecure_request_cost"] = settings.game.insecure_request_cost
+        changed["readings"]["observation"] = settings.game.readings.observation
+        assert (changed != settings.game.model_dump()) == (reading in robustness.OF_THE_GAME), reading
+
+
+def test_the_stage_writes_its_five_tables_and_nothing_else(root, tmp_path):
     (tmp_path / "params.yaml").symlink_to(root / "params.yaml")
     runs = tmp_path / "data" / "runs"
     (tmp_path / "benchmarks").symlink_to(root / "benchmarks")
     runs.mkdir(parents=True)
     (tmp_path / "data" / "paper").symlink_to(root / "data" / "paper")
     for folder in (root / "data" / "runs").iterdir():
-        if folder.is_dir():
+        if folder.is_dir() or folder.name == "optimum.csv":
             (runs / folder.name).symlink_to(folder)
     robustness.write_tables(tmp_path)
     written = {path.name for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()}
-    assert written == {"verdicts.csv", "robustness.csv", "reading_effects.csv", "measured_effects.csv"}
+    tables = {"verdicts", "statements", "robustness", "reading_effects", "measured_effects"}
+    assert written == {f"{name}.csv" for name in tables}
     for name in written:
         assert (runs / name).read_bytes() == (root / "data" / "runs" / name).read_bytes(), name

@@ -25,14 +25,14 @@ COLUMNS = {
     "equations": ["equation", "title", "place", "function", "test", "notebook", "reason"],
     "deviations": ["id", "place", "problem", "reading", "variants", "parameter", "figures", "trials"],
     "reported": ["id", "place", "algorithm", "scenario", "measure", "value", "unit", "remark"],
-    "claims": ["id", "place", "claim", "metric", "direction", "decided_by", "evidence"],
+    "claims": ["id", "place", "text", "meaning", "kind", "margin", "reason", "printed", "label", "evidence"],
 }
 OPTIONAL = {
     "notation": {"unit", "shape", "code"},
     "equations": {"function", "test", "reason"},
     "deviations": {"variants", "parameter", "trials"},
     "reported": {"algorithm", "scenario", "remark"},
-    "claims": set(),
+    "claims": {"place", "meaning", "kind", "margin", "reason", "printed", "label", "evidence"},
 }
 NO_SYMBOL = {
     "readings", "insecure_request_cost", "learning", "head_hidden", "gradient", "critic_heads", "gated", "replay",
@@ -380,10 +380,42 @@ def test_printed_cost_limits_follow_from_the_printed_capacities(settings):
 # -- claims ------------------------------------------------------------------------------------------------
 
 
-def test_the_39_claims_are_numbered_and_differ():
-    table = rows("claims")
-    assert [int(row["id"]) for row in table] == list(range(1, 40))
-    assert len({row["claim"] for row in table}) == 39
+def test_the_39_claims_are_numbered_and_differ_and_their_statements_stand_below_them():
+    claims = [row for row in rows("claims") if row["id"].isdigit()]
+    assert [int(row["id"]) for row in claims] == list(range(1, 40))
+    assert len({row["text"] for row in claims}) == 39
+    above = ""
+    for row in rows("claims"):
+        above = row["id"] if row["id"].isdigit() else above
+        assert row["id"].rstrip("abcdefghijklmnopqrstuvwxyz") == above
+        filled = {name for name, value in row.items() if value}
+        assert filled == {"id", "place", "text", "evidence"} or {"id", "text", "kind", "margin", "reason"} <= filled
+    ids = [row["id"] for row in rows("claims")]
+    assert len(set(ids)) == len(ids)
+
+
+def test_sizes_as_printed_are_those_of_the_reported_numbers():
+    reported = {(row["place"], row["scenario"], row["measure"]): row["value"] for row in rows("reported")}
+    printed = {row["id"]: row["printed"] for row in rows("claims") if row["printed"]}
+
+    def change(table, measure, first, second):
+        return abs(float(reported[table, second, measure]) - float(reported[table, first, measure]))
+
+    users, attackers = ("default", "users_30", "users_40", "users_50"), ("weak", "moderate", "strong")
+    for letter, first, second in zip("abcd", (*users[:3], users[0]), (*users[1:], users[3]), strict=True):
+        assert float(printed[f"10{letter}"]) == pytest.approx(change("Table 3", "reward", first, second))
+    for letter, first, second in zip("abc", ("weak", "moderate", "weak"), (*attackers[1:], "strong"), strict=True):
+        for claim, measure in ((22, "reward"), (24, "sor")):
+            size = change("Table 4", measure, f"attacker_{first}", f"attacker_{second}")
+            assert float(printed[f"{claim}{letter}"]) == pytest.approx(size)
+    for letter in "ab":
+        assert float(printed[f"11{letter}"]) == pytest.approx(change("Table 3", "ecpr", "default", "users_50"))
+        size = change("Table 4", "ecpr", "attacker_weak", "attacker_strong")
+        assert float(printed[f"23{letter}"]) == pytest.approx(size)
+    gains = {35: "convergence_gain", 36: "penalty_reduction", 37: "reward_gain"}
+    for claim, measure in gains.items():
+        sizes = {size for name, size in printed.items() if name[:2] == str(claim)}
+        assert {float(size.removesuffix("%")) / 100.0 for size in sizes} == {float(reported["§6", "", measure])}
 
 
 # -- notation ----------------------------------------------------------------------------------------------

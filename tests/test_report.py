@@ -31,15 +31,21 @@ def test_refreshing_changes_the_readme_alone(root, tmp_path):
 
 
 def test_the_number_of_users_is_that_of_the_configuration(root):
-    names = ("summary", "planner", "verdicts", "robustness")
+    names = ("summary", "planner", "verdicts", "statements", "robustness")
     tables = {name: pd.read_csv(root / "data" / "runs" / f"{name}.csv") for name in names}
-    assert ", 7 users, energy limit" in page.page(**tables, devices=7)
+    starts = dict.fromkeys(tables["summary"]["algorithm"], 0.5)
+    assert ", 7 users, energy limit" in page.page(**tables, starts=starts, devices=7)
+
+
+def test_answers_are_counted_in_their_order():
+    answers = pd.Series(["open", "reproduced", "open", "no difference of practical size"])
+    assert page.tally(answers) == "1 reproduced, 1 no difference of practical size, 2 open"
 
 
 def test_the_table_of_all_algorithms_by_hand():
     summary = pd.DataFrame(
         {"algorithm": ["maddpg"] * 3, "scenario": "default", "reward": [1.0, 1.1, 1.2], "sor": float("nan")}
-    ).assign(energy=0.5, ecpr_f=0.5, ecpr_m=0.1, offload_share=0.2)
+    ).assign(energy=0.5, ecpr_f=0.5, ecpr_m=0.1, offload_share=0.2, updates=50, seed=[1, 2, 3])
     planner = pd.DataFrame(
         {
             "policy": ["stationary", "stationary", "time and battery"],
@@ -47,7 +53,8 @@ def test_the_table_of_all_algorithms_by_hand():
             "reward": [1.25, 2.0, 3.0],
         }
     )
-    (row,) = page.overall(summary, planner).to_dict("records")
+    (row,) = page.overall(summary, planner, {"maddpg": 0.75}).to_dict("records")
     # t(0.975, 2) = 4.3027, s = 0.1: half-width 4.3027 * 0.1 / sqrt(3) = 0.248.
-    assert row["algorithm"] == "MADDPG" and row["reward"] == "1.100 ± 0.248"
+    assert row["algorithm"] == "MADDPG" and row["start"] == "0.750" and row["reward"] == "1.100 ± 0.248"
     assert row["SOR"] == "none" and row["of the planner"] == "88 %"
+    assert (row["updates"], row["seeds"]) == ("50", 3)

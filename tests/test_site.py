@@ -183,20 +183,33 @@ def test_a_copy_of_a_notebook_shows_the_same_outputs(edition):
                 }
 
 
-def test_verdicts_appear_with_their_effect_and_where_they_are_shown(root):
+def test_verdicts_appear_with_their_statements_and_where_they_are_shown(root):
     edition = Edition(root)
-    row = {"verdict": "contradicted", "effect": "0.1234", "lower": "-1.0", "upper": "", "seeds": "5", "scale": "demo"}
-    row |= {"decided_on": "reward above lmaddpg", "reason": "reward above lmaddpg: no"}
+    row = {"verdict": "no difference of practical size", "statements": "no difference of practical size 1a"}
+    row |= {"reason": "by construction", "optimum": "reproduced 1a", "with_optimum": "mixed", "scale": "demo"}
     edition.verdicts = {"1": row}
-    chip = '<span class="verdict verdict-contradicted">'
+    statement = {"id": "1a", "text": "the reward is above that of LMADDPG", "meaning": "", "answer": "contradicted"}
+    statement |= {"effect": "0.1234", "lower": "-1.0", "upper": "2.0", "margin": "0.06", "printed": "", "seeds": "5"}
+    statement |= {"optimum": "reproduced", "needed": ""}
+    edition.statements = {"1": [statement, statement | {"needed": "12"}, statement | {"needed": "inf"}]}
+    chip = '<span class="verdict verdict-no-difference-of-practical-size">'
     landing, claims = edition.render("index"), edition.render("claims")
-    assert f"{chip}1 contradicted</span>" in landing and f"{chip}contradicted</span>" in landing
-    assert r"0.123 \[-1, none\]" in landing
-    assert "Reward above lmaddpg: no" in claims and "5 seeds" in claims
+    assert f"{chip}1 no difference of practical size</span>" in landing
+    assert f"{chip}no difference of practical size</span>" in landing and "practical size 1a" in landing
+    assert "- **Note** By construction" in claims and "- **At the optimum** Reproduced 1a; if" in claims
+    assert '<span class="verdict verdict-contradicted">contradicted</span>' in claims
+    interval = r"0.123 \[-1, 2\], margin 0.06, 5 seeds"
+    for ending in ("", "; decided by about 12", "; decided by more than 1000"):
+        assert f"  - {interval}{ending}\n" in claims
     assert "(<notebooks/20_overall_comparison.ipynb#Figure-4>)" in claims
-    assert "(#code-mecpaper-claims-rules-claim-2)" in claims
     edition.verdicts = {}
     assert "not decided yet" in edition.render("index")
+
+
+def test_every_verdict_has_a_colour_of_its_own_on_the_site(root):
+    style = (root / "docs" / "style.css").read_text(encoding="utf-8")
+    for name in Edition.verdict_names:
+        assert name == "open" or f".verdict-{markdown.slug(name)}" in style
 
 
 def test_a_deviation_shows_its_words_its_computed_effect_and_the_effects_by_algorithm(root):

@@ -1,11 +1,21 @@
-"""Student's interval over seeds, running means, convergence, and what is read off curves and levels."""
+"""Student's interval over seeds, running means, speed, and what is read off curves."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from mecpaper.report.statistics import best_plan, convergence, interval, part_of, running_mean, slope
+from mecpaper.report.statistics import (
+    best_plan,
+    delay,
+    first_held,
+    fluctuation,
+    interval,
+    part_of,
+    progress,
+    running_mean,
+    settled,
+)  # fmt: skip
 
 
 def test_students_interval_by_hand():
@@ -88,30 +98,50 @@ def test_missing_values_are_left_out():
     np.testing.assert_array_equal(running_mean([np.nan, 2.0, np.nan, np.nan, 4.0], 2), [np.nan, 2.0, 2.0, np.nan, 4.0])
 
 
-def test_convergence_is_the_first_episode_from_which_the_running_mean_stays_near_the_end():
-    episodes = np.arange(0, 100, 10)
-    values = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
-    # A running mean over 50 episodes is one over 5 points: it is within 5 % from the fifth one on.
-    assert convergence(episodes, values) == 70.0
-    assert convergence(episodes, np.ones(10)) == 0.0
-    assert convergence(episodes, np.linspace(0.0, 1.0, 10), window=20.0) == 90.0
-    late_dip = np.where(episodes == 70, 0.0, 1.0)
-    assert convergence(episodes, late_dip, window=20.0) == 90.0
-    assert np.isnan(convergence(episodes, np.where(episodes == 20, np.nan, 1.0)))
+def test_a_condition_holds_from_the_episode_after_its_last_break():
+    episodes = [0, 10, 20, 30]
+    assert first_held(episodes, [False, True, False, True]) == 30.0
+    assert first_held(episodes, [True] * 4) == 0.0
+    assert first_held(episodes, [True, True, True, False]) == 30.0
+
+
+def _curve(*rows):
+    return pd.DataFrame(rows, columns=np.arange(0, 10 * len(rows[0]), 10))
+
+
+def test_both_measures_of_speed_by_hand():
+    # From 1 to 2 in one step at episode 30; the late part is the last three points.
+    step = [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+    curve = _curve(step, [level + 5.0 for level in step])
+    np.testing.assert_allclose(progress(curve), np.array([step, step]) - 1.0)
+    # A running mean over 50 episodes is one over five points: it holds 95 % of the way from the fifth one on.
+    assert settled(curve).tolist() == [70.0, 70.0]
+    # The area is two whole steps and half of the third.
+    assert delay(curve).tolist() == [25.0, 25.0]
+    late_dip = _curve([1.0, *[2.0] * 6, 1.0, *[2.0] * 13])
+    assert settled(late_dip).tolist() == [120.0] and delay(late_dip).tolist() == [15.0]
+    # What goes beyond the final reward on its way is no negative delay.
+    assert delay(_curve([1.0, 9.0, *[2.0] * 9])).tolist() == [5.0]
+
+
+def test_a_reward_that_does_not_rise_has_no_speed():
+    curve = _curve([1.0] * 11, np.linspace(1.0, 1.05, 11), np.linspace(2.0, 1.0, 11), np.linspace(1.0, 2.0, 11))
+    for speed in (settled, delay):
+        assert speed(curve).isna().tolist() == [True, True, True, False]
+
+
+def test_the_fluctuation_is_about_the_trend():
+    assert fluctuation(_curve([0.0, 1.0, 0.0, 1.0])).tolist() == [pytest.approx(np.sqrt(0.5))]
+    # A rise over many points is a trend and no fluctuation.
+    assert fluctuation(_curve(np.linspace(0.0, 1.0, 101))).iloc[0] < 0.01
+    noise = np.random.default_rng(1).normal(0.0, 0.3, 5000)
+    assert fluctuation(_curve(noise)).iloc[0] == pytest.approx(0.3, rel=0.05)
 
 
 def test_the_early_and_the_late_part_of_a_curve_are_a_fifth_each():
     curve = pd.DataFrame([np.arange(0, 101, 10)], columns=np.arange(0, 101, 10))
     assert part_of(curve, "early").columns.tolist() == [0, 10, 20]
     assert part_of(curve, "late").columns.tolist() == [80, 90, 100]
-
-
-def test_the_slope_is_that_of_least_squares_and_of_seeds_without_a_gap():
-    levels = pd.DataFrame({8: [1.0, 0.0, 5.0], 9: [3.0, 0.0, np.nan], 11: [4.0, 3.0, 1.0]}, index=[1, 2, 3])
-    found = slope(levels)
-    assert found.index.tolist() == [1, 2]
-    for seed in (1, 2):
-        assert found[seed] == pytest.approx(np.polyfit([8, 9, 11], levels.loc[seed], 1)[0])
 
 
 def test_the_yardstick_is_the_best_plan_of_its_kind():

@@ -1,10 +1,10 @@
-"""Decide the claims of data/paper/claims.csv from stored runs: rules, verdicts, robustness over readings."""
+"""Decide the claims of data/paper/claims.csv from stored runs: effects, rules, verdicts, robustness over readings."""
 
-from mecpaper.claims.rules import CLAIMS
+from mecpaper.claims.rules import CONDITIONS, RULES
 from mecpaper.claims.runs import ATTACKERS, BATTERIES, CRITICS, FIXED, HARVESTS, LINEAR, USERS, Runs
-from mecpaper.claims.verdict import VERDICTS, seen, table
+from mecpaper.claims.verdict import VERDICTS, seen, tables
 
 __all__ = [
-    "ATTACKERS", "BATTERIES", "CLAIMS", "CRITICS", "FIXED", "HARVESTS", "LINEAR", "USERS", "VERDICTS", "Runs", "seen",
-    "table",
+    "ATTACKERS", "BATTERIES", "CONDITIONS", "CRITICS", "FIXED", "HARVESTS", "LINEAR", "RULES", "USERS", "VERDICTS",
+    "Runs", "seen", "tables",
 ]  # fmt: skip

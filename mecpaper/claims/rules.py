@@ -1,18 +1,19 @@
-"""Rules of the claims in data/paper/claims.csv: `claim_22` lists the comparisons that decide claim 22.
+"""Rules of the statements in data/paper/claims.csv: `RULES["22a"]` computes the effect of statement 22a.
 
-Claims of the same form, about different measures and settings, are made by `best`, `along` and `gain`. If the text
-allows several meanings (two definitions of ECPR, an unnamed baseline), each meaning is a group of parts.
+An effect is positive where the statement holds. Different algorithms are compared by Welch's test, since their seeds
+are not paired; settings of one algorithm within a seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import pairwise
-from typing import Any
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
 
+from mecpaper.claims.effect import Effect, least, paired, welch
 from mecpaper.claims.runs import (
     ATTACKERS,
     BASELINES,
@@ -25,271 +26,229 @@ from mecpaper.claims.runs import (
     UNCONSTRAINED,
     USERS,
     MissingRuns,
-    Part,
     Runs,
-    difference,
-    greater,
 )
-from mecpaper.report import statistics
 
-Rule = Callable[[Runs], Iterator[Part]]
+Rule = Callable[[Runs], Effect]
 
-ECPR = ("ecpr_f", "ecpr_m")
-"""Both definitions of the energy consumption penalty ratio."""
+FREE = ("maddpg", "matd3")
+"""The algorithms that the text names as unconstrained in Sections 5.2.2, 5.2.3 and 5.3.1."""
+
+SPEEDS = ("settled", "delay")
+"""Both measures of speed, in episodes; see `mecpaper.report.statistics`."""
+
+CONDITIONS = tuple(dict.fromkeys([*USERS.values(), *BATTERIES.values(), *HARVESTS.values(), *ATTACKERS.values()]))
+"""Scenarios of Sections 5.2 to 5.4, in which the paper changes the game and not the algorithm."""
 
 
-def _meaning(measure: str, measures: Collection[str]) -> str:
-    return measure if len(measures) > 1 else ""
+def higher(measure: str, one: str, other: str, scenario: str = "default") -> Rule:
+    """Make the rule that a measure of one algorithm is above that of another."""
 
-
-def best(*measures: str, lowest: bool = False, scenarios: Collection[str] = ("default",)) -> Rule:
-    """Make the rule that CPO-MADDPG's final measure is above (or below) every baseline's in every scenario."""
-
-    def rule(runs: Runs) -> Iterator[Part]:
-        for measure in measures:
-            for scenario in scenarios:
-                where = "" if scenario == "default" else f", {scenario}"
-                ours = runs.final(measure, OURS, scenario)
-                for name in BASELINES:
-                    theirs = runs.final(measure, name, scenario)
-                    label = f"{measure} {'below' if lowest else 'above'} {name}{where}"
-                    pair = (theirs, ours) if lowest else (ours, theirs)
-                    yield greater(label, *pair, _meaning(measure, measures))
+    def rule(runs: Runs) -> Effect:
+        first, second = (runs.values(measure, name, scenario) for name in (one, other))
+        return replace(welch(first, second), base=second.mean())
 
     return rule
 
 
-def along(settings: Mapping[Any, str], *measures: str, falling: bool) -> Rule:
-    """Make the rule that a final measure of CPO-MADDPG falls (or rises) from each setting with runs to the next."""
+def lower(measure: str, one: str, other: str, scenario: str = "default") -> Rule:
+    """Make the rule that a measure of one algorithm is below that of another."""
 
-    def rule(runs: Runs) -> Iterator[Part]:
-        known = [(label, name) for label, name in settings.items() if runs.has(OURS, name)]
-        if len(known) < 2:
-            raise MissingRuns(f"no runs of {OURS} in {' and '.join(settings.values())}")
-        for measure in measures:
-            for (one, first), (two, second) in pairwise(known):
-                pair = runs.final(measure, scenario=first), runs.final(measure, scenario=second)
-                label = f"{measure} at {one} {'above' if falling else 'below'} {two}"
-                yield greater(label, *(pair if falling else pair[::-1]), _meaning(measure, measures))
+    def rule(runs: Runs) -> Effect:
+        first, second = (runs.values(measure, name, scenario) for name in (one, other))
+        return replace(welch(second, first), base=second.mean())
 
     return rule
 
 
-def gain(*measures: str, minimum: float, less: bool, others: Collection[str] = BASELINES) -> Rule:
-    """Make the rule of a relative gain over a baseline that the paper does not name; each baseline is one meaning."""
+def highest(measure: str, algorithm: str, others: Collection[str], scenario: str = "default") -> Rule:
+    """Make the rule that a measure of an algorithm is above that of all others."""
+    return lambda runs: least([higher(measure, algorithm, other, scenario)(runs) for other in others])
 
-    def rule(runs: Runs) -> Iterator[Part]:
-        for measure in measures:
-            for name in others:
-                ours, theirs = (
-                    runs.convergence(algorithm) if measure == "convergence" else runs.final(measure, algorithm)
-                    for algorithm in (OURS, name)
-                )
-                change = difference(theirs, ours) if less else difference(ours, theirs)
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    relative = change / theirs.loc[theirs.index.intersection(ours.index)].abs().to_numpy()
-                relative = np.where(np.isfinite(relative), relative, np.nan)
-                label = f"{measure} {'less' if less else 'greater'} by {100 * minimum:.1f} % than {name}"
-                yield Part(label, relative - minimum, f"{measure} against {name}")
+
+def lowest(measure: str, algorithm: str, others: Collection[str], scenario: str = "default") -> Rule:
+    """Make the rule that a measure of an algorithm is below that of all others."""
+    return lambda runs: least([lower(measure, algorithm, other, scenario)(runs) for other in others])
+
+
+def falls(measure: str, first: str, second: str, algorithm: str = OURS) -> Rule:
+    """Make the rule that a measure of an algorithm falls from one scenario to another."""
+
+    def rule(runs: Runs) -> Effect:
+        before, after = (runs.values(measure, algorithm, scenario) for scenario in (first, second))
+        return paired(before - after)
 
     return rule
 
 
-def _close(runs: Runs, scenario: str) -> Part:
-    gap = difference(runs.final("reward"), runs.final("reward", OURS, scenario))
-    return Part("final reward within 5 %", 0.05 * runs.final("reward").abs().to_numpy() - np.abs(gap))
+def rises(measure: str, first: str, second: str, algorithm: str = OURS) -> Rule:
+    """Make the rule that a measure of an algorithm rises from one scenario to another."""
+    return falls(measure, second, first, algorithm)
 
 
-claim_1 = best("reward")
+def shrinks(larger: str, smaller: str, scenario: str = "default") -> Rule:
+    """Make the rule that one measure of CPO-MADDPG is above another, such as the first above the final one."""
+    return lambda runs: paired(runs.values(larger, OURS, scenario) - runs.values(smaller, OURS, scenario))
 
 
-def claim_2(runs: Runs) -> Iterator[Part]:
-    # Random does not learn, so it has no convergence.
-    for name in LEARNERS:
-        yield greater(f"converges before {name}", runs.convergence(name), runs.convergence())
+def above(measure: str, bound: float, algorithm: str = OURS, scenario: str = "default") -> Rule:
+    """Make the rule that a measure is above a number."""
+    return lambda runs: paired(runs.values(measure, algorithm, scenario) - bound)
 
 
-def claim_3(runs: Runs) -> Iterator[Part]:
-    for name in UNCONSTRAINED:
-        yield greater(f"reward of lmaddpg above {name}", runs.final("reward", "lmaddpg"), runs.final("reward", name))
+def below(measure: str, bound: float, algorithm: str = OURS, scenario: str = "default") -> Rule:
+    """Make the rule that a measure is below a number."""
+    return lambda runs: paired(bound - runs.values(measure, algorithm, scenario))
 
 
-def claim_4(runs: Runs) -> Iterator[Part]:
-    for name in ("maddpg", "mappo"):
-        yield greater(f"early std below {name}", runs.std("early", name), runs.std("early"))
+def steeper(algorithm: str) -> Rule:
+    """Make the rule that an algorithm loses more reward from 11 J to 8 J than CPO-MADDPG."""
+
+    def loss(runs: Runs, name: str) -> pd.Series:
+        return runs.values("reward", name, BATTERIES[11]) - runs.values("reward", name, BATTERIES[8])
+
+    return lambda runs: welch(loss(runs, algorithm), loss(runs, OURS))
 
 
-def claim_5(runs: Runs) -> Iterator[Part]:
-    yield greater("reward of random below 0", 0.0, runs.final("reward", "random"))
-    yield greater("late std above ours", runs.std("late", "random"), runs.std("late"))
+def _no_insecure_offload(runs: Runs) -> Effect:
+    counts = [runs.values("insecure_offloads", *experiment) for experiment in runs.full_scale()]
+    if not counts:
+        raise MissingRuns("no runs")
+    # One insecure offload in any run is enough against the statement; there is nothing to average.
+    every = pd.concat(counts)
+    return paired(np.full(len(every), -every.max()))
 
 
-def claim_6(runs: Runs) -> Iterator[Part]:
-    for ratio in ECPR:
-        yield greater(f"{ratio} below 0.08", 0.08, runs.final(ratio), ratio)
-
-
-def claim_7(runs: Runs) -> Iterator[Part]:
-    for ratio in ECPR:
-        value = {name: runs.final(ratio, name) for name in (OURS, *BASELINES)}
-        yield greater(f"{ratio} below lmaddpg", value["lmaddpg"], value[OURS], ratio)
-        for name in ("maddpg", "matd3"):
-            yield greater(f"{ratio} of {name} above lmaddpg", value[name], value["lmaddpg"], ratio)
-        for name in (OURS, *LEARNERS):
-            yield greater(f"{ratio} of random above {name}", value["random"], value[name], ratio)
-
-
-def claim_8(runs: Runs) -> Iterator[Part]:
-    for ratio in ECPR:
-        mappo = runs.final(ratio, "mappo")
-        yield greater(f"{ratio} of mappo above ours", mappo, runs.final(ratio), ratio)
-        yield greater(f"{ratio} of mappo below random", runs.final(ratio, "random"), mappo, ratio)
-        yield greater("mappo converges later", runs.convergence("mappo"), runs.convergence(), ratio)
-
-
-claim_9 = best("sor")
-claim_10 = along(USERS, "reward", falling=True)
-claim_11 = along(USERS, *ECPR, falling=False)
-
-
-def claim_12(runs: Runs) -> Iterator[Part]:
-    few, many = runs.final("sor"), runs.final("sor", scenario="users_50")
-    yield Part("sor falls by at most 0.01 from 20 to 50 users", 0.01 - difference(few, many))
-    yield greater("sor at 50 users above 0.85", many, 0.85)
-
-
-claim_13 = best("reward", scenarios=BATTERIES.values())
-
-
-def claim_14(runs: Runs) -> Iterator[Part]:
-    for name in ("maddpg", "matd3"):
-        label = f"reward of {name} falls more steeply"
-        yield greater(label, runs.slope("reward", name), runs.slope("reward", OURS))
-
-
-claim_15 = best(*ECPR, lowest=True, scenarios=BATTERIES.values())
-
-
-def claim_16(runs: Runs) -> Iterator[Part]:
-    for name in BASELINES:
-        yield greater(
-            f"energy of {name} above C_limit at 8 J", runs.final("energy", name), runs.final("cost_limit", name)
-        )
-        yield greater(f"ecpr_f of {name} rises as the battery shrinks", 0.0, runs.slope("ecpr_f", name))
-
-
-def claim_17(runs: Runs) -> Iterator[Part]:
-    yield from best("sor", scenarios=BATTERIES.values())(runs)
-    yield greater("sor above 0.9 at 8 J", runs.final("sor"), 0.9)
-
-
-def claim_18(runs: Runs) -> Iterator[Part]:
-    for name in ("mappo", "matd3"):
-        yield greater(f"sor of {name} rises with the battery", runs.slope("sor", name), 0.0)
-    mean = {name: runs.levels("sor", name).mean(axis=1) for name in BASELINES}
-    for name in LEARNERS:
-        yield greater(f"sor of random below {name}", mean[name], mean["random"])
-    for name in UNCONSTRAINED:
-        yield greater(f"sor of lmaddpg above {name}", mean["lmaddpg"], mean[name])
-
-
-def claim_19(runs: Runs) -> Iterator[Part]:
-    yield from along(HARVESTS, "reward", falling=False)(runs)
-    slow = runs.convergence(scenario=HARVESTS[0.05])
-    for rate in (0.10, 0.15):
-        yield greater(f"0.05 converges after {rate}", slow, runs.convergence(scenario=HARVESTS[rate]))
-
-
-claim_20 = along(HARVESTS, *ECPR, falling=True)
-claim_21 = along(HARVESTS, "sor", falling=False)
-claim_22 = along(ATTACKERS, "reward", falling=True)
-claim_23 = along(ATTACKERS, *ECPR, falling=False)
-claim_24 = along(ATTACKERS, "sor", falling=True)
-
-
-def claim_25(runs: Runs) -> Iterator[Part]:
-    yield from along(ATTACKERS, "offload_share", falling=True)(runs)
-    yield from along(ATTACKERS, "energy", falling=False)(runs)
-    local, offload = (runs.final(f"{kind}_energy", scenario="attacker_strong") for kind in ("local", "offload"))
-    yield greater("a local chunk costs more than an offloaded one", local, offload)
-
-
-def claim_26(runs: Runs) -> Iterator[Part]:
-    fixed, dynamic = runs.convergence(scenario=FIXED), runs.convergence(scenario="battery_10")
-    yield greater("the dynamic multiplier converges first", fixed, dynamic)
-    fixed, dynamic = runs.std("late", scenario=FIXED), runs.std("late", scenario="battery_10")
-    yield greater("its late std is smaller", fixed, dynamic)
-
-
-def claim_27(runs: Runs) -> Iterator[Part]:
-    limit, curve = runs.final("cost_limit", scenario="battery_10"), runs.curve("energy", scenario="battery_10")
-    late = curve.loc[:, curve.columns > 300].mean(axis=1)
-    yield greater("mean energy below C_limit after 300 episodes", limit, late)
-    yield greater("final energy below C_limit", limit, runs.final("energy", scenario="battery_10"))
-
-
-def claim_28(runs: Runs) -> Iterator[Part]:
-    curve = runs.curve("multiplier", scenario="battery_10")
-    late = statistics.part_of(curve, "late")
-    yield greater("rises above 0.05", curve.max(axis=1), 0.05)
-    yield greater("ends at least 0.05 below its peak", curve.max(axis=1) - late.mean(axis=1), 0.05)
-    yield greater("late std below 0.05", 0.05, late.std(axis=1))
-
-
-def claim_29(runs: Runs) -> Iterator[Part]:
-    for label, name in CRITICS.items():
-        yield greater(f"reward above {label}", runs.final("reward"), runs.final("reward", OURS, name))
-        yield greater(f"ecpr_f below {label}", runs.final("ecpr_f", OURS, name), runs.final("ecpr_f"))
-
-
-def claim_30(runs: Runs) -> Iterator[Part]:
-    uniform, by_reward = (runs.convergence(scenario=f"replay_{kind}") for kind in ("uniform", "reward"))
-    yield greater("uniform replay converges after ours", uniform, runs.convergence())
-    yield greater("uniform replay converges after priority by reward", uniform, by_reward)
-
-
-def claim_31(runs: Runs) -> Iterator[Part]:
-    by_reward = runs.convergence(scenario="replay_reward")
-    yield greater("converges before priority by reward", by_reward, runs.convergence())
-    yield _close(runs, "replay_reward")
-
-
-def claim_32(runs: Runs) -> Iterator[Part]:
-    same = runs.convergence(scenario="cost_discount_same", measure="energy")
-    label = "energy settles before it does with gamma_c = gamma_r"
-    yield greater(label, same, runs.convergence(measure="energy"))
-    yield _close(runs, "cost_discount_same")
-
-
-def claim_33(runs: Runs) -> Iterator[Part]:
-    counts = [runs.final("insecure_offloads", *experiment) for experiment in runs.full_scale()]
-    yield Part("no insecure offload in any run", np.where(pd.concat(counts) == 0, 1.0, -1.0))
-
-
-def claim_34(runs: Runs) -> Iterator[Part]:
+def _cheap_update(runs: Runs) -> Effect:
     # Stored trainings shared the machine with other work; the benchmark measures the algorithms in turn.
     if not {OURS, "maddpg"} <= set(runs.update_times):
-        raise MissingRuns("no times of updates: run `make bench`")
+        raise MissingRuns("no times of updates at the batch of the trainings: run `make bench`")
     ours, theirs = (np.array(runs.update_times[name]) for name in (OURS, "maddpg"))
-    yield Part("time per update at most 1.25 times MADDPG's", 1.25 - ours / theirs)
+    return paired(1.0 - ours / theirs)
 
 
-claim_35 = gain("convergence", minimum=0.085, less=True, others=LEARNERS)
-claim_36 = gain(*ECPR, minimum=0.061, less=True)
-claim_37 = gain("reward", minimum=0.096, less=False)
+def _lettered(number: int, *rules: Rule) -> dict[str, Rule]:
+    return {f"{number}{letter}": rule for letter, rule in zip(ascii_lowercase, rules, strict=False)}
 
 
-def claim_38(runs: Runs) -> Iterator[Part]:
-    yield from best("latency", lowest=True)(runs)
-    yield from best("accuracy")(runs)
+ECPR = ("ecpr_m", "ecpr_f")
+"""Both meanings of the penalty ratio, the magnitude first (Section 5.2.2)."""
 
-
-def claim_39(runs: Runs) -> Iterator[Part]:
-    for algorithm, name in runs.full_scale():
-        if algorithm == OURS and "multiplier_half" not in name:
-            limit, energy = (runs.final(measure, algorithm, name) for measure in ("cost_limit", "energy"))
-            yield greater(f"energy at most C_limit, {name}", limit, energy)
-
-
-CLAIMS: dict[int, Rule] = {number: globals()[f"claim_{number}"] for number in range(1, 40)}
-"""Number of a claim -> its rule."""
+RULES: dict[str, Rule] = {
+    **_lettered(1, *(higher("reward", OURS, name) for name in BASELINES)),
+    **_lettered(2, *(lower(speed, OURS, name) for speed in SPEEDS for name in LEARNERS)),
+    **_lettered(3, *(higher("reward", "lmaddpg", name) for name in UNCONSTRAINED)),
+    **_lettered(4, *(lower("early_fluctuation", OURS, name) for name in ("maddpg", "mappo"))),
+    **_lettered(5, below("reward", 0.0, "random"), higher("late_fluctuation", "random", OURS)),
+    **_lettered(6, below("ecpr_m", 0.08), below("ecpr_f", 0.08), shrinks("first_ecpr_m", "ecpr_m")),
+    **_lettered(
+        7,
+        *(
+            rule
+            for ratio in ECPR
+            for rule in (
+                lower(ratio, OURS, "lmaddpg"),
+                *(lower(ratio, OURS, name) for name in FREE),
+                highest(ratio, "random", (OURS, *LEARNERS)),
+            )
+        ),
+    ),
+    **_lettered(
+        8,
+        *(rule for ratio in ECPR for rule in (higher(ratio, "mappo", OURS), lower(ratio, "mappo", "random"))),
+        *(higher(speed, "mappo", OURS) for speed in SPEEDS),
+    ),
+    **_lettered(9, *(higher("sor", OURS, name) for name in BASELINES)),
+    **_lettered(
+        10,
+        falls("reward", USERS[20], USERS[30]),
+        falls("reward", USERS[30], USERS[40]),
+        falls("reward", USERS[40], USERS[50]),
+        falls("reward", USERS[20], USERS[50]),
+    ),
+    **_lettered(11, *(rises(ratio, USERS[20], USERS[50]) for ratio in ECPR)),
+    **_lettered(12, above("sor", 0.85, scenario=USERS[50]), rises("sor", USERS[20], USERS[50])),
+    **_lettered(13, *(highest("reward", OURS, BASELINES, name) for name in BATTERIES.values())),
+    **_lettered(14, *(steeper(name) for name in FREE), rises("reward", BATTERIES[11], BATTERIES[8])),
+    **_lettered(15, *(lowest(ratio, OURS, BASELINES, name) for ratio in ECPR for name in BATTERIES.values())),
+    **_lettered(
+        16,
+        *(above("energy_share", 1.0, name, BATTERIES[8]) for name in UNCONSTRAINED),
+        *(falls("energy_share", BATTERIES[8], BATTERIES[11], name) for name in UNCONSTRAINED),
+    ),
+    **_lettered(17, *(highest("sor", OURS, BASELINES, name) for name in BATTERIES.values()), above("sor", 0.9)),
+    **_lettered(
+        18,
+        *(rises("sor", BATTERIES[8], BATTERIES[11], name) for name in ("mappo", "matd3")),
+        lowest("sor", "random", (OURS, *LEARNERS)),
+        highest("sor", "lmaddpg", UNCONSTRAINED),
+    ),
+    **_lettered(
+        19,
+        rises("reward", HARVESTS[0.10], HARVESTS[0.15]),
+        rises("reward", HARVESTS[0.05], HARVESTS[0.10]),
+        *(falls(speed, HARVESTS[0.05], HARVESTS[0.15]) for speed in SPEEDS),
+    ),
+    **_lettered(
+        20,
+        *(falls(ratio, HARVESTS[few], HARVESTS[many]) for ratio in ECPR for few, many in ((0.10, 0.15), (0.05, 0.10))),
+    ),
+    **_lettered(21, *(rises("sor", HARVESTS[few], HARVESTS[many]) for few, many in ((0.10, 0.15), (0.05, 0.10)))),
+    **_lettered(
+        22,
+        falls("reward", ATTACKERS["weak"], ATTACKERS["moderate"]),
+        falls("reward", ATTACKERS["moderate"], ATTACKERS["strong"]),
+        falls("reward", ATTACKERS["weak"], ATTACKERS["strong"]),
+    ),
+    **_lettered(23, *(rises(ratio, ATTACKERS["weak"], ATTACKERS["strong"]) for ratio in ECPR)),
+    **_lettered(
+        24,
+        falls("sor", ATTACKERS["weak"], ATTACKERS["moderate"]),
+        falls("sor", ATTACKERS["moderate"], ATTACKERS["strong"]),
+        falls("sor", ATTACKERS["weak"], ATTACKERS["strong"]),
+    ),
+    **_lettered(
+        25,
+        falls("offload_share", ATTACKERS["weak"], ATTACKERS["strong"]),
+        rises("energy_share", ATTACKERS["weak"], ATTACKERS["strong"]),
+        shrinks("local_energy", "offload_energy", ATTACKERS["strong"]),
+    ),
+    **_lettered(26, *(rises(measure, "battery_10", FIXED) for measure in (*SPEEDS, "late_fluctuation"))),
+    **_lettered(
+        27,
+        below("energy_share", 1.0, scenario="battery_10"),
+        shrinks("first_energy", "energy", "battery_10"),
+        below("within_limit", 300.0, scenario="battery_10"),
+    ),
+    **_lettered(
+        28,
+        shrinks("peak_multiplier", "first_multiplier", "battery_10"),
+        shrinks("peak_multiplier", "late_multiplier", "battery_10"),
+        below("late_multiplier_std", 0.0, scenario="battery_10"),
+    ),
+    **_lettered(
+        29,
+        *(rises("reward", name, "default") for name in CRITICS.values()),
+        *(falls(ratio, name, "default") for ratio in ECPR for name in CRITICS.values()),
+    ),
+    **_lettered(
+        30,
+        *(rises(speed, name, "replay_uniform") for speed in SPEEDS for name in ("default", "replay_reward")),
+    ),
+    **_lettered(
+        31, *(falls(speed, "replay_reward", "default") for speed in SPEEDS), falls("reward", "replay_reward", "default")
+    ),
+    **_lettered(
+        32, falls("within_limit", "cost_discount_same", "default"), rises("reward", "cost_discount_same", "default")
+    ),
+    "33a": _no_insecure_offload,
+    "34a": _cheap_update,
+    **_lettered(35, *(lower(speed, OURS, name) for speed in SPEEDS for name in LEARNERS)),
+    **_lettered(36, *(lower(ratio, OURS, name) for ratio in ECPR for name in LEARNERS)),
+    **_lettered(37, *(higher("reward", OURS, name) for name in LEARNERS)),
+    **_lettered(
+        38, *(lower("latency", OURS, name) for name in LEARNERS), *(higher("accuracy", OURS, name) for name in LEARNERS)
+    ),
+    **_lettered(39, *(below("energy_share", 1.0, scenario=name) for name in CONDITIONS)),
+}
+"""Number and letter of a statement -> its rule."""

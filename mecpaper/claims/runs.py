@@ -1,20 +1,18 @@
-"""Select stored runs by algorithm and scenario, and compare them seed by seed."""
+"""Select stored runs by algorithm and scenario, and measure them by seed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from mecpaper import config
 from mecpaper.config.registry import ALGORITHMS
 from mecpaper.report import statistics
 from mecpaper.store import results
-
-CONFIDENCE = 0.95
 
 OURS = "cpo_maddpg"
 BASELINES = tuple(name for name in ALGORITHMS if name != OURS)
@@ -33,28 +31,14 @@ class MissingRuns(LookupError):
     """A claim needs runs that are not stored."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """One comparison of a claim.
+Derived = Callable[["Runs", str, str], pd.Series]
+"""Runs, algorithm and scenario -> a measure by seed."""
 
-    Args:
-        label: description of the comparison.
-        values: `[seed]`, positive where the claim holds.
-        group: the meaning of the claim that it belongs to, if the text allows several.
-    """
+MIN_SEEDS = 5
+"""Fewest seeds with a value that decide a statement."""
 
-    label: str
-    values: NDArray
-    group: str = ""
-
-    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-        """Compute the mean and Student's interval over seeds."""
-        return statistics.interval(self.values, confidence)
-
-    @property
-    def seeds(self) -> int:
-        """Number of seeds that have a value."""
-        return int(pd.Series(self.values).count())
+ENERGY_MARGIN = 0.05
+"""Share of C_limit by which an energy may exceed it and still count as held, as in data/paper/claims.csv."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +50,9 @@ class Runs:
         update_times: algorithm -> times per update in ms, measured in turn, so that they can be paired by index.
         rename: scenario -> scenario to use instead.
         fallback: scenario -> scenario for algorithms without runs of the renamed one.
+        planned: number of seeds that each experiment must have; with fewer its runs count as missing, so that no claim
+            is decided halfway.
+        least: fewest seeds with a value that decide a statement.
     """
 
     curves: dict[tuple[str, str], pd.DataFrame]
@@ -73,6 +60,8 @@ class Runs:
     update_times: dict[str, list[float]] = field(default_factory=dict)
     rename: dict[str, str] = field(default_factory=dict)
     fallback: dict[str, str] = field(default_factory=dict)
+    planned: int = MIN_SEEDS
+    least: int = MIN_SEEDS
 
     @classmethod
     def load(cls, root: Path) -> Runs:
@@ -80,12 +69,14 @@ class Runs:
         path = root / "benchmarks" / "results.json"
         measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         entries = {entry["name"]: entry["values"] for entry in measured.get("learning", {}).get("figures", [])}
-        times = {name: entries[key] for name in ALGORITHMS if (key := f"{name}: one update") in entries}
-        return cls(split(results.read_tables(root, "curves")), split(results.read_tables(root, "summary")), times)
+        times = {name: entries[key] for name in ALGORITHMS if (key := f"{name}: one update as trained") in entries}
+        curves, summary = (split(results.read_tables(root, name)) for name in ("curves", "summary"))
+        return cls(curves, summary, times, planned=len(config.load(root / "params.yaml").run.seeds))
 
-    def view(self, rename: dict[str, str], fallback: dict[str, str]) -> Runs:
-        """Return a view of the runs under another reading."""
-        return replace(self, rename=rename, fallback=fallback)
+    def view(self, rename: dict[str, str], fallback: dict[str, str], planned: int) -> Runs:
+        """Return a view of the runs under another reading, with as many seeds as planned."""
+        least = min(planned, MIN_SEEDS)
+        return replace(self, rename=rename, fallback=fallback, planned=planned, least=least)
 
     def _key(self, algorithm: str, scenario: str) -> tuple[str, str]:
         named = self.rename.get(scenario, scenario)
@@ -101,33 +92,21 @@ class Runs:
         key = self._key(algorithm, scenario)
         if key not in tables:
             raise MissingRuns(f"no runs of {key[0]} in {key[1]}")
-        return tables[key]
-
-    def final(self, measure: str, algorithm: str = OURS, scenario: str = "default") -> pd.Series:
-        """Select a noise-free final measure, by seed."""
-        return self._find(self.summary, algorithm, scenario).set_index("seed")[measure].sort_index()
+        table = tables[key]
+        if (stored := table["seed"].nunique()) < self.planned:
+            raise MissingRuns(f"{stored} of {self.planned} planned seeds of {key[0]} in {key[1]}")
+        return table
 
     def curve(self, measure: str, algorithm: str = OURS, scenario: str = "default") -> pd.DataFrame:
         """Select a learning curve, a row per seed and a column per episode."""
         table = self._find(self.curves, algorithm, scenario)
         return table.pivot(index="seed", columns="episode", values=measure).sort_index()
 
-    def convergence(self, algorithm: str = OURS, scenario: str = "default", measure: str = "reward") -> pd.Series:
-        """Compute the episode of convergence, by seed (see `statistics.convergence`)."""
-        curve = self.curve(measure, algorithm, scenario)
-        return curve.apply(lambda row: statistics.convergence(curve.columns, row), axis=1)
-
-    def std(self, part: str, algorithm: str = OURS, scenario: str = "default") -> pd.Series:
-        """Compute the standard deviation of the reward's curve over its "early" or "late" part, by seed."""
-        return statistics.part_of(self.curve("reward", algorithm, scenario), part).std(axis=1)
-
-    def levels(self, measure: str, algorithm: str) -> pd.DataFrame:
-        """Select a final measure over the battery capacity in J, a row per seed and a column per capacity."""
-        return pd.DataFrame({size: self.final(measure, algorithm, name) for size, name in BATTERIES.items()})
-
-    def slope(self, measure: str, algorithm: str) -> pd.Series:
-        """Compute the slope of a final measure over the battery capacity, per J, by seed."""
-        return statistics.slope(self.levels(measure, algorithm))
+    def values(self, measure: str, algorithm: str = OURS, scenario: str = "default") -> pd.Series:
+        """Select a measure by seed: a noise-free final one, or one of `DERIVED`."""
+        if measure in DERIVED:
+            return DERIVED[measure](self, algorithm, scenario)
+        return self._find(self.summary, algorithm, scenario).set_index("seed")[measure].sort_index()
 
     def full_scale(self) -> list[tuple[str, str]]:
         """List algorithm and scenario of all experiments at the full share of the scale."""
@@ -139,14 +118,42 @@ def split(table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     return dict(tuple(table.groupby(["algorithm", "scenario"])))
 
 
-def difference(larger: pd.Series | float, smaller: pd.Series | float) -> NDArray:
-    """Subtract the second measure from the first by seed, for the seeds that both have."""
-    if isinstance(larger, pd.Series) and isinstance(smaller, pd.Series):
-        seeds = larger.index.intersection(smaller.index)
-        larger, smaller = larger.loc[seeds], smaller.loc[seeds]
-    return np.asarray(larger - smaller, dtype=float)
+def _of_curve(measure: str, found: Callable[[pd.DataFrame], pd.Series]) -> Derived:
+    return lambda runs, algorithm, scenario: found(runs.curve(measure, algorithm, scenario))
 
 
-def greater(label: str, larger: pd.Series | float, smaller: pd.Series | float, group: str = "") -> Part:
-    """Compare two measures by seed; the part holds if the first is larger than the second."""
-    return Part(label, difference(larger, smaller), group)
+def _energy_share(runs: Runs, algorithm: str, scenario: str) -> pd.Series:
+    return runs.values("energy", algorithm, scenario) / runs.values("cost_limit", algorithm, scenario)
+
+
+def _within_limit(runs: Runs, algorithm: str, scenario: str) -> pd.Series:
+    curve = runs.curve("energy", algorithm, scenario)
+    bounds = (1.0 + ENERGY_MARGIN) * runs.values("cost_limit", algorithm, scenario)
+    held = {seed: statistics.first_held(curve.columns, row <= bounds[seed]) for seed, row in curve.iterrows()}
+    return pd.Series(held)
+
+
+def _late(curve: pd.DataFrame) -> pd.DataFrame:
+    return statistics.part_of(curve, "late")
+
+
+DERIVED: dict[str, Derived] = {
+    "settled": _of_curve("reward", statistics.settled),
+    "delay": _of_curve("reward", statistics.delay),
+    "early_fluctuation": _of_curve("reward", lambda curve: statistics.fluctuation(statistics.part_of(curve, "early"))),
+    "late_fluctuation": _of_curve("reward", lambda curve: statistics.fluctuation(_late(curve))),
+    "first_ecpr_m": _of_curve("ecpr_m", lambda curve: curve.iloc[:, 0]),
+    "first_energy": _of_curve("energy", lambda curve: curve.iloc[:, 0]),
+    "energy_share": _energy_share,
+    "within_limit": _within_limit,
+    "first_multiplier": _of_curve("multiplier", lambda curve: curve.iloc[:, 0]),
+    "peak_multiplier": _of_curve("multiplier", lambda curve: curve.max(axis=1)),
+    "late_multiplier": _of_curve("multiplier", lambda curve: _late(curve).mean(axis=1)),
+    "late_multiplier_std": _of_curve("multiplier", lambda curve: _late(curve).std(axis=1)),
+}
+"""Measures by seed that are no column of a summary.
+
+settled and delay are the two measures of speed; energy_share is the energy over C_limit; within_limit is the first
+episode from which the energy is held at most `ENERGY_MARGIN` above C_limit; first is the untrained policy, before the
+first update.
+"""

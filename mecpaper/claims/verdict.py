@@ -1,131 +1,219 @@
-"""Decide claims from stored runs.
+"""Decide the statements of each claim from stored runs, and derive each claim's verdict.
 
-A claim is a list of `Part`s. A part has one number per seed, positive if the claim holds for that seed; differences
-between algorithms or settings are taken within a seed. A part holds if Student's interval of its mean lies above 0, and
-fails if it lies below 0. A claim is
+A statement has an effect, positive where it holds, and a margin fixed in data/paper/claims.csv before the runs. Its
+answer is read off one interval, so that they cannot contradict each other (see `effect.answer`):
 
-- reproduced if all its parts hold;
-- contradicted if a part fails at a significance level divided by the number of parts (Bonferroni), so that claims with
-  many parts are not contradicted by chance more often than others;
-- unresolved otherwise, also with fewer than `MIN_SEEDS` seeds;
-- untestable if no stored runs concern it.
+- reproduced: the interval lies above 0;
+- reproduced, smaller than printed: so, but below the size that the paper prints;
+- no difference of practical size: it lies within the margin;
+- contradicted: it lies below 0;
+- open: it includes 0 and reaches beyond the margin; the number of seeds that would decide is given.
 
-If the text has several possible meanings (two definitions of ECPR, an unnamed baseline), the parts form a group for
-each. The claim gets the verdict on which all meanings agree; otherwise it is unresolved, and the reason lists them.
+A statement of kind "no worse" is reproduced above minus the margin, and contradicted below it. Intervals have the level
+at which Holm's procedure tests the statement, 5 % for the whole claim. A claim for which planned runs are missing is
+open as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
-from mecpaper.claims.rules import CLAIMS
-from mecpaper.claims.runs import CONFIDENCE, MissingRuns, Part, Runs
+from mecpaper.claims.effect import ANSWERS, NOT_IDENTIFIED, OPEN, REPRODUCED, SMALLER, answer, holm
+from mecpaper.claims.rules import RULES
+from mecpaper.claims.runs import MissingRuns, Runs
 
-MIN_SEEDS = 5
-VERDICTS = ("reproduced", "contradicted", "unresolved", "untestable")
+MIXED, UNTESTABLE = "mixed", "untestable here"
+VERDICTS = (*ANSWERS[:-1], MIXED, OPEN, UNTESTABLE)
+"""Verdicts on claims."""
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """A verdict with its reason and the deciding part: the weakest one that holds, or the clearest one that fails."""
-
-    verdict: str
-    reason: str
-    part: Part | None = None
-
-    @property
-    def interval(self) -> tuple[float, float, float]:
-        """Mean and Student's interval of the deciding part."""
-        return self.part.interval() if self.part else (float("nan"),) * 3
+COLUMNS = ("answer", "effect", "lower", "upper", "confidence", "printed", "seeds", "needed", "p", "reason")
+"""What `decide` adds to the statements."""
 
 
-def decide(parts: Sequence[Part], min_seeds: int = MIN_SEEDS) -> Verdict:
-    """Decide a claim by its parts (see the module's docstring).
-
-    Args:
-        parts: at least one.
-        min_seeds: minimum number of seeds.
-    """
-    groups: dict[str, list[Part]] = {}
-    for part in parts:
-        groups.setdefault(part.group, []).append(part)
-    verdicts = {name: _decide_group(members, min_seeds) for name, members in groups.items()}
-    first = next(iter(verdicts.values()))
-    if len({verdict.verdict for verdict in verdicts.values()}) == 1:
-        # With one meaning, or if all agree, report the first.
-        return first
-    words = "; ".join(f"{name}: {verdict.verdict}" for name, verdict in verdicts.items())
-    return Verdict("unresolved", f"depends on what is meant: {words}", first.part)
+OPTIMUM = ["optimum", "optimum_effect", "optimum_lower", "optimum_upper"]
+"""Columns on what the optimum says of a statement; see `mecpaper.claims.optimum`."""
 
 
-def _decide_group(parts: Sequence[Part], min_seeds: int) -> Verdict:
-    few = min(parts, key=lambda part: part.seeds)
-    if few.seeds < min_seeds:
-        return Verdict("unresolved", f"{few.label}: {few.seeds} seeds with a value, {min_seeds} are needed", few)
-    strict = 1.0 - (1.0 - CONFIDENCE) / len(parts)
-    failing = [part for part in parts if part.interval(strict)[2] < 0.0]
-    if failing:
-        worst = min(failing, key=lambda part: part.interval()[0] / _scale(part))
-        return Verdict("contradicted", f"{worst.label}: no ({len(failing)} of {len(parts)} parts fail)", worst)
-    weak = min(parts, key=lambda part: part.interval()[1] / _scale(part))
-    holding = sum(part.interval()[1] > 0.0 for part in parts)
-    if holding == len(parts):
-        return Verdict("reproduced", f"all {len(parts)} parts hold, weakest: {weak.label}", weak)
-    return Verdict("unresolved", f"{holding} of {len(parts)} parts hold, weakest: {weak.label}", weak)
+def read_claims(root: Path) -> pd.DataFrame:
+    """Read the claims of data/paper/claims.csv: place, text and evidence by number."""
+    table = pd.read_csv(root / "data" / "paper" / "claims.csv", dtype={"id": str})
+    claims = table[table["id"].str.isdigit()]
+    return claims.set_index(claims["id"].astype(int))[["place", "text", "evidence"]].rename(columns={"text": "claim"})
 
 
-def _scale(part: Part) -> float:
-    """Return the scale of a part's values, to compare parts in different units."""
-    return float(np.nanmax(np.abs(part.values))) or 1.0
+def read_statements(root: Path) -> pd.DataFrame:
+    """Read the statements of data/paper/claims.csv: claim (its number), text, meaning, kind, margin, printed, label."""
+    table = pd.read_csv(root / "data" / "paper" / "claims.csv", dtype={"id": str, "printed": str})
+    table = table[~table["id"].str.isdigit()].fillna({name: "" for name in ("meaning", "printed", "label")})
+    numbers = table["id"].str.extract(r"(\d+)", expand=False).astype(int)
+    columns = ["claim", "text", "meaning", "kind", "margin", "reason", "printed", "label"]
+    return table.assign(claim=numbers).set_index("id")[columns].rename(columns={"reason": "margin_reason"})
 
 
-def verdict(number: int, runs: Runs, min_seeds: int = MIN_SEEDS) -> Verdict:
-    """Decide one claim.
+def printed_size(text: str, base: float) -> float:
+    """Convert a printed size to a number; a percentage is of the mean that the effect is compared with."""
+    if not text:
+        return float("nan")
+    return float(text.removesuffix("%")) / 100.0 * base if text.endswith("%") else float(text)
+
+
+def read_optimum(root: Path) -> pd.DataFrame:
+    """Read data/runs/optimum.csv, reading and `OPTIMUM` by statement; empty if notebook 24 was not run."""
+    path = root / "data" / "runs" / "optimum.csv"
+    return pd.read_csv(path, index_col="id") if path.exists() else pd.DataFrame(columns=["reading", *OPTIMUM])
+
+
+def decide(statements: pd.DataFrame, runs: Runs) -> pd.DataFrame:
+    """Decide statements, claim by claim.
 
     Args:
-        number: number of the claim.
+        statements: rows of `read_statements`.
         runs: the stored runs.
-        min_seeds: minimum number of seeds.
+    Returns:
+        The statements with `COLUMNS`; p is the smallest level that decides.
     """
+    decided = [_decide_claim(group, runs) for _, group in statements.groupby("claim", sort=False)]
+    return statements.drop(columns="printed").join(pd.concat(decided))
+
+
+def _decide_claim(statements: pd.DataFrame, runs: Runs) -> pd.DataFrame:
     try:
-        return decide(list(CLAIMS[number](runs)), min_seeds)
+        effects = {name: RULES[name](runs) for name in statements.index}
     except MissingRuns as error:
-        return Verdict("untestable", str(error))
+        blank = dict.fromkeys(COLUMNS, np.nan) | {"answer": OPEN, "seeds": 0, "reason": str(error)}
+        return pd.DataFrame(blank, index=statements.index)
+    enough = {name: effect.seeds >= runs.least for name, effect in effects.items()}
+    rows = statements.itertuples()
+    p_values = [float(effects[row.Index].p_value(row.margin, row.kind)) if enough[row.Index] else 1.0 for row in rows]
+    levels = holm(p_values)
+    found = {}
+    for row, p_value, level in zip(statements.itertuples(), p_values, levels, strict=True):
+        effect, size = effects[row.Index], printed_size(row.printed, effects[row.Index].base)
+        lower, upper = map(float, effect.interval(level)) if enough[row.Index] else (np.nan, np.nan)
+        given = str(answer(lower, upper, row.margin, size, row.kind))
+        missing = f"{effect.absent} of {effect.seeds + effect.absent} seeds have no value" if effect.absent else ""
+        needed = effect.needed(level, row.margin, row.kind) if given == OPEN and enough[row.Index] else np.nan
+        p_shown = p_value if enough[row.Index] else np.nan
+        shown = (given, float(effect.mean), lower, upper, 1.0 - level, size, effect.seeds, needed, p_shown, missing)
+        found[row.Index] = dict(zip(COLUMNS, shown, strict=True))
+    return pd.DataFrame.from_dict(found, orient="index")
 
 
-def _registry(root: Path) -> pd.DataFrame:
-    return pd.read_csv(root / "data" / "paper" / "claims.csv").set_index("id")
+def listed(answers: pd.Series) -> str:
+    """Group statements by their answer: "reproduced 1a, 1c; open 1b"."""
+    names = (*ANSWERS, NOT_IDENTIFIED)
+    groups = [(name, [str(key) for key in answers.index[answers == name]]) for name in names]
+    return "; ".join(f"{name} {', '.join(keys)}" for name, keys in groups if keys)
+
+
+def headline(answers: Sequence[str], testable: Iterable[bool]) -> str:
+    """Derive a claim's verdict from its statements.
+
+    It is open only while open statements could still change it: if two others disagree, it is mixed whatever they say.
+
+    Args:
+        answers: entries of `ANSWERS`.
+        testable: False for statements that count only if no other does.
+    """
+    counted = [name for name, counts in zip(answers, testable, strict=True) if counts]
+    if not counted:
+        return UNTESTABLE
+    decided = {name for name in counted if name != OPEN}
+    if len(decided - {SMALLER}) > 1 or (SMALLER in decided and decided - {SMALLER, REPRODUCED}):
+        return MIXED
+    if OPEN in counted:
+        return OPEN
+    return SMALLER if SMALLER in decided else decided.pop()
+
+
+def with_optimum(decided: pd.DataFrame) -> pd.Series:
+    """Fill in, where the runs leave a statement open, what the optimum says of it, if it says something.
+
+    Args:
+        decided: columns answer and optimum.
+    """
+    settles = (decided["answer"] == OPEN) & ~decided["optimum"].isin(["", NOT_IDENTIFIED])
+    return decided["answer"].where(~settles, decided["optimum"])
+
+
+def headlines(decided: pd.DataFrame) -> pd.DataFrame:
+    """Derive the verdict on each claim.
+
+    Args:
+        decided: as `decide` returns it, with a column optimum.
+    Returns:
+        Columns verdict, with_optimum (the verdict if the optimum fills in what the runs leave open, and statements that
+        it does not identify are untestable), statements (how they stand, in a line), reason (missing runs, labels),
+        optimum (how they stand there), by the claim's number.
+    """
+    rows = {}
+    for number, group in decided.groupby("claim", sort=False):
+        labels = group["label"]
+        testable = ~labels.str.startswith(UNTESTABLE)
+        verdict, filled = headline(list(group["answer"]), testable), with_optimum(group)
+        identified = (filled != OPEN) | (group["optimum"] != NOT_IDENTIFIED)
+        settled = headline(list(filled), testable & identified)
+        label = labels.iloc[0] if labels.nunique() == 1 else "; ".join(f"{k}: {v}" for k, v in labels.items() if v)
+        missing = next((text for text in group["reason"] if text.startswith("no ") or " planned " in text), "")
+        reason = "; ".join(part for part in (missing, label) if part)
+        rows[number] = (verdict, settled, listed(group["answer"]), reason, listed(group["optimum"]))
+    columns = ["verdict", "with_optimum", "statements", "reason", "optimum"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def tables(root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Decide everything.
+
+    Returns:
+        A row per claim with its verdict, and a row per statement with q (false discovery rate over all statements) and
+        what the optimum says of it, from data/runs/optimum.csv where that exists.
+    """
+    runs = Runs.load(root)
+    decided = decide(read_statements(root), runs)
+    known = decided["p"].notna()
+    decided.loc[known, "q"] = false_discovery_control(decided.loc[known, "p"]) if known.any() else np.nan
+    optimum = read_optimum(root)
+    decided = decided.join(optimum.loc[optimum["reading"] == "default", OPTIMUM]).fillna({"optimum": ""})
+    claims = read_claims(root)
+    scale = next(iter(runs.summary.values()))["scale"].iloc[0]
+    verdicts = claims[["place", "claim"]].join(headlines(decided)).assign(scale=scale, evidence=claims["evidence"])
+    return verdicts.rename_axis("id").reset_index(), decided.rename_axis("id").reset_index()
 
 
 def seen(root: Path, *numbers: int) -> str:
-    """List the verdicts on some claims in Markdown, for display below a figure."""
-    registry, runs = _registry(root), Runs.load(root)
+    """List the stored verdicts on some claims and their statements in Markdown, for display below a figure."""
+    runs = root / "data" / "runs"
+    verdicts = pd.read_csv(runs / "verdicts.csv", keep_default_na=False).set_index("id")
+    statements = pd.read_csv(runs / "statements.csv").fillna({"meaning": "", "optimum": "", "reason": ""})
     lines = []
     for number in numbers:
-        found = verdict(number, runs)
-        mean, lower, upper = found.interval
-        effect = f" (effect {mean:.3g}, 95 % interval {lower:.3g} to {upper:.3g})" if found.part else ""
-        claim = registry.loc[number, "claim"]
-        lines.append(f"- Claim {number}, *{claim}*: **{found.verdict}**; {found.reason}{effect}.")
+        claim = verdicts.loc[number]
+        lines.append(f"- Claim {number}, *{claim['claim']}*: **{claim['verdict']}**.")
+        lines += [f"  - {in_words(row)}" for row in statements[statements["claim"] == number].itertuples()]
     return "\n".join(lines)
 
 
-def table(root: Path) -> pd.DataFrame:
-    """Decide all claims; return a row each, in the order of data/paper/claims.csv."""
-    registry, runs = _registry(root)[["place", "claim", "evidence"]], Runs.load(root)
-    found = {number: verdict(number, runs) for number in registry.index}
-    decided = pd.DataFrame(
-        [
-            (v.verdict, v.part.label if v.part else "", *v.interval, v.part.seeds if v.part else 0, v.reason)
-            for v in found.values()
-        ],
-        columns=["verdict", "decided_on", "effect", "lower", "upper", "seeds", "reason"],
-        index=registry.index,
-    ).assign(scale=next(iter(runs.summary.values()))["scale"].iloc[0])
-    columns = ["place", "claim", "verdict", "decided_on", "effect", "lower", "upper", "seeds", "scale", "reason"]
-    return registry.join(decided)[[*columns, "evidence"]].reset_index()
+def in_words(row: object) -> str:
+    """Say in a line what was found of a statement.
+
+    Args:
+        row: named tuple of data/runs/statements.csv.
+    """
+    fields = row._asdict()  # type: ignore[attr-defined]
+    meaning = f" ({fields['meaning']})" if fields["meaning"] else ""
+    text = f"{fields['id']}, {fields['text']}{meaning}: **{fields['answer']}**"
+    if np.isfinite(fields["lower"]):
+        text += f", {fields['effect']:.3g} [{fields['lower']:.3g}, {fields['upper']:.3g}], margin {fields['margin']:g}"
+        text += f", {fields['seeds']} seeds"
+    if fields["answer"] == OPEN and fields["needed"] > 0:
+        text += f"; decided by about {fields['needed']:.0f}" if np.isfinite(fields["needed"]) else "; not by 1000"
+    if fields["reason"]:
+        text += f"; {fields['reason']}"
+    if fields["optimum"]:
+        text += f"; at the optimum: {fields['optimum']}"
+    return text + "."

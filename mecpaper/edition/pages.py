@@ -22,9 +22,9 @@ STATED = {
 
 
 def read_claims(root: Path) -> list[dict[str, str]]:
-    """Read the claims with their `evidence` (notebook#heading) and the `function` that decides each."""
+    """Read the claims with place, text (as `claim`) and evidence (notebook#heading), without their statements."""
     rows = text.read(root / "data" / "paper" / "claims.csv")
-    return [row | {"function": f"mecpaper.claims.rules.claim_{row['id']}"} for row in rows]
+    return [row | {"claim": row["text"]} for row in rows if row["id"].isdigit()]
 
 
 class Edition:
@@ -44,6 +44,8 @@ class Edition:
             text.read(paper / f"{name}.csv") for name in ("equations", "notation", "deviations")
         )
         self.verdicts = {row["id"]: row for row in text.read(runs / "verdicts.csv")}
+        rows = text.read(runs / "statements.csv")
+        self.statements = {number: [row for row in rows if row["claim"] == number] for number in self.verdicts}
         self.reading_effects = text.read(runs / "reading_effects.csv")
         self.measured_effects = {row["id"]: row["effect"] for row in text.read(runs / "measured_effects.csv")}
         words = text.read(root / "docs" / "alternatives.csv")

@@ -92,7 +92,7 @@ def outcome(folder: Path, shown: Callable[[Path], str] = str) -> list[str]:
     verdicts = pd.read_csv(folder / "data" / "runs" / "verdicts.csv")
     rewards = summary.groupby("algorithm")["reward"].mean().sort_values(ascending=False)
     ours = summary[summary["algorithm"] == "cpo_maddpg"]
-    decided = verdicts[verdicts["verdict"].isin(["reproduced", "contradicted"])]
+    decided = verdicts[~verdicts["verdict"].isin(["open", "untestable here"])]
     ranked = ", ".join(f"{name} {value:.2f}" for name, value in rewards.items())
     return [
         f"{summary['seed'].nunique()} seeds, mean reward: {ranked}; CPO-MADDPG spends {ours['energy'].mean():.2f} of "

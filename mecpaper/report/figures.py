@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from mecpaper.config.registry import ALGORITHMS
-from mecpaper.report.labels import AXES, VERDICTS
+from mecpaper.report.labels import AXES
 from mecpaper.report.labels import NAMES as NAMES
 from mecpaper.report.labels import ORDER as ORDER
 from mecpaper.report.statistics import interval, running_mean
@@ -151,36 +150,6 @@ def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confide
     axes.set_xticks(levels)
     axes.set_xlabel(label or x)
     axes.set_ylabel(AXES[measure])
-
-
-def draw_verdicts(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> None:
-    """Draw verdicts as a grid of coloured squares, each with its letter.
-
-    Args:
-        axes: axes to draw on.
-        table: columns `rows`, `columns` and verdict.
-        rows, columns: columns of the table for the rows and columns of the grid, in the table's order.
-    """
-    import seaborn as sns
-
-    grid = table.pivot(index=rows, columns=columns, values="verdict")
-    grid = grid.loc[table[rows].unique(), table[columns].unique()]
-    numbers = grid.replace({name: place for place, name in enumerate(VERDICTS)}).astype(float)
-    letters = grid.replace({name: mark.letter for name, mark in VERDICTS.items()}).fillna("")
-    colors = [mark.color for mark in VERDICTS.values()]
-    style: dict[str, Any] = {"linewidths": 0.5, "linecolor": "0.6", "annot_kws": {"size": 8}}
-    sns.heatmap(
-        numbers, annot=letters, fmt="", cmap=colors, vmin=-0.5, vmax=len(colors) - 0.5, cbar=False, ax=axes, **style
-    )
-    axes.grid(False)
-    axes.set(xlabel="", ylabel="")
-    axes.tick_params(length=0, labelrotation=0)
-    handles = [
-        Rectangle((0, 0), 1, 1, facecolor=mark.color, edgecolor="0.6", label=f"{mark.letter}  {name}")
-        for name, mark in VERDICTS.items()
-        if name in set(table["verdict"])
-    ]
-    axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, fontsize=7)
 
 
 def legend(figure: Figure, axes: Axes) -> None:

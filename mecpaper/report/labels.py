@@ -52,16 +52,20 @@ SCENARIOS = {
 
 
 class Mark(NamedTuple):
-    """Mark of a verdict in a grid; the letter keeps colour from being the only difference."""
+    """Mark of a verdict; letter and marker keep colour from being the only difference."""
 
     letter: str
     color: str
-    ink: str = "0.15"
+    marker: str
 
 
 VERDICTS = {
-    "reproduced": Mark("R", "#0173b2", ink="white"),
-    "contradicted": Mark("C", "#de8f05"),
-    "unresolved": Mark("U", "#d5d5d5"),
-    "untestable": Mark("-", "#ffffff"),
+    "reproduced": Mark("R", "#0173b2", "o"),
+    "reproduced, smaller than printed": Mark("S", "#8cc5ea", "<"),
+    "no difference of practical size": Mark("N", "#ece133", "s"),
+    "contradicted": Mark("C", "#de8f05", "X"),
+    "mixed": Mark("M", "#cc9fc0", "P"),
+    "open": Mark("O", "#d5d5d5", "."),
+    "untestable here": Mark("U", "#ffffff", "d"),
 }
+"""Verdict on a claim or answer to a statement -> its mark."""
