@@ -99,7 +99,7 @@ def built(root, sources) -> Path:
     folder = sources.parent / "smoke"
     rebuild.prepare(few, folder, "smoke")
     (folder / "data" / "runs").mkdir()
-    for name in ("planner.csv", "untrained_sor.csv"):
+    for name in ("planner.csv", "untrained_sor.csv", "optimum.csv"):
         shutil.copy(root / "data" / "runs" / name, folder / "data" / "runs")
     assert rebuild.rebuild(few, folder, "smoke") == 0
     return folder
