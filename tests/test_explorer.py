@@ -589,6 +589,6 @@ def test_the_explorer_imports_the_rooms_below_it_and_no_room_imports_it():
         assert rooms <= ROOMS if module.startswith("mecpaper.explorer") else "explorer" not in rooms, module
 
 
-def test_only_the_explorer_knows_widgets():
+def test_only_the_explorer_and_pictures_with_sliders_know_widgets():
     users = {module for module, names in graph().items() if any(n.split(".")[0] == "ipywidgets" for n in names)}
-    assert users == {"mecpaper.explorer.parts", "mecpaper.explorer.widgets"}
+    assert users == {"mecpaper.explorer.parts", "mecpaper.explorer.widgets", "mecpaper.report.pictures"}

@@ -33,6 +33,7 @@ EXTRAS = {
     "report.diagram_parts": "figures",
     "report.diagrams": "figures",
     "report.figures": "figures",
+    "report.pictures": "notebooks",
     "report.training": "figures",
 }
 """Room or module of the package that cannot be imported without an extra -> the extra."""

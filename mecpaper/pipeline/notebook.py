@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PROGRESS_VARIABLE = "MECPAPER_PROGRESS"
 """Environment variable with the path of the progress file; without it the bar is drawn where the code runs."""
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+"""Type of an output that shows a widget of the running kernel."""
+
 _bars: dict[int, tqdm] = {}
 
 
@@ -50,7 +53,8 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     """Remove from an executed notebook, in place, everything that differs between executions with the same results.
 
     Cell ids and widget model ids are renumbered; times, versions and papermill's metadata are dropped; consecutive
-    pieces of one output stream are joined. Execution counts stay.
+    pieces of one output stream are joined; of controls that come with a picture, the picture is kept, which needs no
+    kernel. Execution counts stay.
     """
     # Not above, since kernels import this module and nbformat takes as long to import as torch.
     import nbformat
@@ -75,8 +79,11 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
             if output.output_type == "stream" and joined and joined[-1].get("name") == output.name:
                 joined[-1].text += output.text
                 continue
-            view = output.get("data", {}).get("application/vnd.jupyter.widget-view+json")
-            if view:
+            data = output.get("data", {})
+            view = data.get(VIEW)
+            if view and "image/png" in data:
+                del data[VIEW]
+            elif view:
                 view["model_id"] = models.setdefault(view["model_id"], f"widget-{len(models)}")
             joined.append(output)
         cell.outputs = joined
