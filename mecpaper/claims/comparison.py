@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,22 @@ def in_words(differences: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def cautions(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def notes(numbers: dict[str, dict[str, Any]], own: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Say what else differs between compared experiments, each kind of difference once."""
+    found: dict[str, list[str]] = {}
+    for one in own:
+        for other in others:
+            if one == other:
+                continue
+            if differ := _cautions(numbers[one], numbers[other]):
+                text = f"not the same game or scale, so that differences say little: {'; '.join(differ)}"
+                found.setdefault(f"{one}: {text}", []).append(other)
+            if differ := _changed_settings(numbers[one], numbers[other]):
+                found.setdefault(f"{one}: {'; '.join(differ)}", []).append(other)
+    return [f"{text} ({', '.join(names)})" for text, names in found.items()]
+
+
+def _cautions(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """List what differs between two experiments besides algorithm and settings of learning; see `SAME`."""
     mine, theirs = ({key: numbers[key] for key in SAME} for numbers in (one, other))
     for part in (mine, theirs):
@@ -136,7 +151,7 @@ def cautions(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return results.differences(mine, theirs, word="there")
 
 
-def changed_settings(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+def _changed_settings(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """List the settings of learning that differ between two experiments of one algorithm."""
     if one["algorithm"] != other["algorithm"]:
         return []

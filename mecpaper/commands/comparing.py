@@ -14,6 +14,12 @@ FAMILIES = {"planner": "stationary", "always-local": "always-local"}
 """Yardstick -> family of plans in the planner's table."""
 
 
+def named_runs(folder: Path, label: str = "") -> dict[str, Path]:
+    """Find the experiments in a folder of runs, by names such as "mine: maddpg/default"; the label replaces "mine"."""
+    label = label or folder.resolve().name
+    return {f"{label}: {'/'.join(f.resolve().parts[-2:])}": f for f in results.find_folders(folder)}
+
+
 def references(root: Path, reference: str, runs: Path) -> dict[str, Path]:
     """Find what to compare own runs with.
 
@@ -30,8 +36,7 @@ def references(root: Path, reference: str, runs: Path) -> dict[str, Path]:
     if other.is_dir():
         if other.resolve() == runs.resolve():
             return {}
-        label = other.name if other.name != runs.name else str(other)
-        found = {f"{label}: {'/'.join(f.parts[-2:])}": f for f in results.find_folders(other)}
+        found = named_runs(other, str(other) if other.resolve().name == runs.resolve().name else "")
     else:
         stored = root / "data" / "runs"
         places = {entry.label: stored / key / reference for key, entry in ALGORITHMS.items()}

@@ -13,7 +13,19 @@ from typing import Any
 import pandas as pd
 
 from mecpaper.commands.parser import OWN, as_json, changes, command, print_json, settings
-from mecpaper.config import ALGORITHMS, Config, ConfigError, Experiment, check_effect, named, resolve
+from mecpaper.config import (
+    ALGORITHMS,
+    Config,
+    ConfigError,
+    Experiment,
+    GameConfig,
+    check_effect,
+    find_root,
+    load,
+    named,
+    parse,
+    resolve,
+)
 from mecpaper.report.tables import measured, to_markdown
 from mecpaper.store import results
 
@@ -68,14 +80,12 @@ def train(options: argparse.Namespace) -> int:
     if options.json:
         print_json(rows)
         return 0
+    print(
+        f"{len(trained)} of {len(rows)} experiments trained into {target / experiments[0].folder}, others were stored"
+    )
     if options.out is not None:
-        for row in rows:
-            text = ", ".join(
-                f"{key} {value}" for key, value in measured(pd.read_csv(f"{row['folder']}/summary.csv")).items()
-            )
-            print(f"{row['experiment']}, {len(row['seeds'])} seeds: {text}")
-        print(f"Next: mecpaper compare {options.out}")
-    print(f"{len(trained)} experiments trained into {target / experiments[0].folder}")
+        means = [{"runs": row["experiment"]} | measured(pd.read_csv(f"{row['folder']}/summary.csv")) for row in rows]
+        print(to_markdown(pd.DataFrame(means)), f"Next: mecpaper compare {options.out}", sep="\n")
     return 0
 
 
@@ -186,65 +196,39 @@ def compare(options: argparse.Namespace) -> int:
     mecpaper compare runs/mine runs/other
     """
     from mecpaper.claims import comparison
-    from mecpaper.commands.comparing import draw, plans, references
+    from mecpaper.commands.comparing import draw, named_runs, plans, references
 
     root, _, config, _ = settings(argparse.Namespace(scale=None, set=[]))
-    own = {f"{options.runs.name}: {'/'.join(f.parts[-2:])}": f for f in results.find_folders(options.runs)}
+    own = named_runs(options.runs)
     if not own:
         raise ConfigError(
-            f"runs = {str(options.runs)!r}: no complete experiment in it; mecpaper train --out makes them"
+            f"runs = {str(options.runs)!r}: no complete experiment there; mecpaper train --out makes some"
         )
     others = references(root, options.reference, options.runs)
     runs, numbers = comparison.read(own | others)
-    planned = plans(root, options.runs, options.reference)
-    table = comparison.overview(runs, planned.get("planner"))
+    planned = plans(options.runs / "planner.csv")
+    if not planned and options.reference in config.scenarios:
+        game = config.scenario(options.reference).model_dump()
+        if all(numbers[name]["game"] == game for name in own):
+            planned = plans(root / "data" / "runs" / "planner.csv", options.reference)
+    table = comparison.overview(runs, planned)
     compared = [comparison.differences(runs, name, [o for o in (others or own) if o != name]) for name in own]
     found = pd.concat(compared, ignore_index=True)
-    notes = _notes(numbers, own, others or own)
+    notes = comparison.notes(numbers, own, others or own)
     folder = options.out or options.runs
     files = draw(runs, table, found, planned, folder, config.figures.confidence)
     if options.json:
         rows = json.loads(found.to_json(orient="records"))
         print_json({"runs": table.to_dict("records"), "differences": rows, "notes": notes, "files": files})
         return 0
-    print(to_markdown(table), "", *map(_sentence, found.to_dict("records")), "", sep="\n")
+    print(to_markdown(table), "", to_markdown(comparison.in_words(found)), "", sep="\n")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    if "planner" not in planned:
-        scenario = options.reference if not Path(options.reference).is_dir() else "default"
-        hint = f"mecpaper plan {scenario} --out {options.runs / 'planner.csv'}"
-        print(f"note: no plan of this game; {hint} adds the yardsticks", file=sys.stderr)
+    if not planned:
+        path = options.runs / "planner.csv"
+        print(f"note: no yardsticks: mecpaper plan SCENARIO --out {path}, with the --set of the runs", file=sys.stderr)
     print(f"Written: {', '.join(files)}")
     return 0
-
-
-def _notes(numbers: dict[str, Any], own: Iterable[str], others: Iterable[str]) -> list[str]:
-    """Say what else differs between compared experiments, each kind of difference once."""
-    from mecpaper.claims.comparison import cautions, changed_settings
-
-    found: dict[str, list[str]] = {}
-    for one in own:
-        for other in others:
-            if one == other:
-                continue
-            if differ := cautions(numbers[one], numbers[other]):
-                text = f"not the same game or scale, so that differences say little: {'; '.join(differ)}"
-                found.setdefault(f"{one}: {text}", []).append(other)
-            if differ := changed_settings(numbers[one], numbers[other]):
-                found.setdefault(f"{one}: {'; '.join(differ)}", []).append(other)
-    return [f"{text} ({', '.join(names)})" for text, names in found.items()]
-
-
-def _sentence(row: dict[str, Any]) -> str:
-    text = f"{row['measure']} of {row['runs']} against {row['other']}: {row['answer']}, {row['difference']:+.3g}"
-    if not pd.isna(row["lower"]):
-        text += f" [{row['lower']:.3g}, {row['upper']:.3g}], level {100 * row['confidence']:.3g} %"
-    text += f", {row['seeds']} seeds"
-    if row["answer"] == "open" and not pd.isna(row["needed"]):
-        text += (
-            f"; about {row['needed']:.0f} would decide" if row["needed"] < float("inf") else "; 1000 would not decide"
-        )
-    return text
 
 
 def _plan(parser: argparse.ArgumentParser) -> None:
@@ -270,16 +254,10 @@ def plan(options: argparse.Namespace) -> int:
     torch.set_num_threads(1)
     _, base, config, changed = settings(options)
     check_effect(base, changed, lambda c: (c.scenario(options.scenario), c.planner, c.evaluation, c.run))
-    restarts, generations = config.run.planner_restarts, config.planner.generations
-    arguments = (
-        list(PLANNED.values()),
-        restarts,
-        generations,
-        config.evaluation.seed,
-        config.evaluation.final_episodes,
-    )
+    games, evaluation = {options.scenario: config.scenario(options.scenario)}, config.evaluation
+    effort = config.run.planner_restarts, config.planner.generations
     try:
-        table = planner_table({options.scenario: config.scenario(options.scenario)}, *arguments)
+        table = planner_table(games, list(PLANNED.values()), *effort, evaluation.seed, evaluation.final_episodes)
     except ImportError:
         raise ConfigError("plan: needs the extra, pip install 'mecpaper[planner]'") from None
     best = table.loc[table.groupby(["policy", "constrained"], sort=False)["reward"].idxmax()]
@@ -306,22 +284,19 @@ def export(options: argparse.Namespace) -> int:
     mecpaper export cpo_maddpg attacker_strong
     mecpaper export runs/mine/maddpg/default --device 0 --out build/mine
     """
-    from mecpaper.config import GameConfig, find_root, load, parse
     from mecpaper.policies import transfer
     from mecpaper.policies.export import export_actors
+    from mecpaper.policies.stored import StoredPolicy
 
+    root = find_root()
     if Path(options.algorithm).exists() and options.scenario is None:
         found = transfer.read(Path(options.algorithm))
-        root = None
     else:
-        root = find_root()
         config = load(root / "params.yaml")
         found = transfer.stored(root, resolve(config, options.algorithm, options.scenario or "default"))
-    if found.game is None or isinstance(found.policy, transfer.Control):
-        raise ConfigError(
-            f"policy = {options.algorithm!r}: no {results.MARK} beside it says in which game it was trained"
-        )
-    folder = options.out or (root or find_root()) / "build" / "onnx"
+    if found.game is None or not isinstance(found.policy, StoredPolicy):
+        raise ConfigError(f"policy = {options.algorithm!r}: no {results.MARK} beside it tells the game of its training")
+    folder = options.out or root / "build" / "onnx"
     written = export_actors(found.policy, parse(GameConfig, found.game, "game"), folder, options.device)
     if options.json:
         print_json({"folder": str(folder), "actors": written})
