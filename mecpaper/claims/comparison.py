@@ -61,7 +61,7 @@ def overview(runs: pd.DataFrame, plans: Mapping[str, pd.Series]) -> pd.DataFrame
         row: dict[str, object] = {"runs": name, **measured(group)}
         if "planner" in plans:
             row["of the planner"] = f"{100 * group['reward'].mean() / plans['planner']['reward']:.0f} %"
-        rows.append(row | {"updates": f"{group['updates'].max():.0f}", "seeds": group["seed"].nunique()})
+        rows.append(row | {"updates": f"{group['updates'].max():.0f}", "seeds": str(group["seed"].nunique())})
     for name, plan in plans.items():
         known = {title: f"{plan[key]:.3f}" for key, title in MEASURES.items() if key in plan and pd.notna(plan[key])}
         share = {"of the planner": f"{100 * plan['reward'] / plans['planner']['reward']:.0f} %"}

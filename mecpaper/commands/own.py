@@ -30,8 +30,9 @@ from mecpaper.report.tables import measured, to_markdown
 from mecpaper.store import results
 
 
-def _list(text: str) -> list[str]:
-    return [part for part in text.split(",") if part]
+UNITS = dict.fromkeys(("energy", "battery", "penalty", "local_energy", "offload_energy", "cost_limit"), "J")
+UNITS |= {"latency": "s", "frame_rate": "1/s", "resolution": "pixel", "transmit_power": "W", "cpu_frequency": "Hz"}
+"""Measure -> its unit; the others are numbers."""
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
@@ -94,8 +95,8 @@ def _chosen(config: Config, options: argparse.Namespace) -> list[Experiment]:
         if options.seeds:
             return [resolve(config, e.algorithm, e.scenario, options.seeds) for e in named(config)]
         return named(config)
-    algorithms = list(ALGORITHMS) if options.algorithm == "all" else _list(options.algorithm)
-    return [resolve(config, a, s, options.seeds) for a in algorithms for s in _list(options.scenario)]
+    algorithms = list(ALGORITHMS) if options.algorithm == "all" else options.algorithm.split(",")
+    return [resolve(config, a, s, options.seeds) for a in algorithms for s in options.scenario.split(",")]
 
 
 def _row(experiment: Experiment, folder: Path, trained: bool) -> dict[str, Any]:
@@ -169,10 +170,10 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.json:
         print_json(rows)
         return 0
-    shown = {row["policy"]: row["measures"] for row in rows}
-    table = pd.DataFrame(shown).astype(float)
-    print(f"{options.scenario}: {config.evaluation.final_episodes} episodes, {game.devices} devices, J, s, W, Hz")
-    print(table.to_string(float_format="%.6g", na_rep="none"))
+    table = pd.DataFrame({row["policy"]: row["measures"] for row in rows}).astype(float)
+    table.index = [f"{name} ({UNITS[name]})" if name in UNITS else name for name in table.index]
+    print(f"{options.scenario}: {config.evaluation.final_episodes} episodes, {game.devices} devices")
+    print(table.to_string(float_format="{:.6g}".format, na_rep="none"))
     return 0
 
 
@@ -201,9 +202,7 @@ def compare(options: argparse.Namespace) -> int:
     root, _, config, _ = settings(argparse.Namespace(scale=None, set=[]))
     own = named_runs(options.runs)
     if not own:
-        raise ConfigError(
-            f"runs = {str(options.runs)!r}: no complete experiment there; mecpaper train --out makes some"
-        )
+        raise ConfigError(f"runs = {str(options.runs)!r}: no complete experiment; mecpaper train --out makes some")
     others = references(root, options.reference, options.runs)
     runs, numbers = comparison.read(own | others)
     planned = plans(options.runs / "planner.csv")

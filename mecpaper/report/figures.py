@@ -172,9 +172,8 @@ def draw_groups(
         mean, _, upper = interval(group[measure], confidence)
         before, y = axes.dataLim.frozen().get_points(), np.full(len(group), place)
         axes.plot(group[measure], y, ".", color=color, markersize=4, alpha=0.5)
-        axes.errorbar(
-            mean, place, xerr=upper - mean if np.isfinite(upper) else None, marker="o", color=color, capsize=2
-        )
+        reach = upper - mean if np.isfinite(upper) else None
+        axes.errorbar(mean, place, xerr=reach, marker="o", markersize=4, color=color, linewidth=1.2, capsize=2)
         axes.dataLim.set_points(before)
         axes.update_datalim(np.column_stack([group[measure].dropna(), y[: group[measure].count()]]))
     for style, (name, value) in zip(("--", ":"), references.items(), strict=False):
