@@ -29,7 +29,6 @@ from mecpaper.config import (
 from mecpaper.report.tables import measured, to_markdown
 from mecpaper.store import results
 
-
 UNITS = dict.fromkeys(("energy", "battery", "penalty", "local_energy", "offload_energy", "cost_limit"), "J")
 UNITS |= {"latency": "s", "frame_rate": "1/s", "resolution": "pixel", "transmit_power": "W", "cpu_frequency": "Hz"}
 """Measure -> its unit; the others are numbers."""
@@ -60,12 +59,14 @@ def train(options: argparse.Namespace) -> int:
     from mecpaper.training import cluster
 
     root, base, config, changed = settings(options)
-    check_effect(base, changed, lambda c: [(e.name, e.key) for e in _chosen(c, options)])
-    experiments = _chosen(config, options)
+    check_effect(base, changed, lambda c: [(e.name, e.key) for e in chosen(c, options)])
+    experiments = chosen(config, options)
     target = root if options.out is None else options.out.resolve()
     if options.out is None:
         _check_named(base, experiments)
     else:
+        if target.is_file():
+            raise ConfigError(f"--out = {str(options.out)!r}: a folder, not a file")
         if target.is_relative_to(root / "data"):
             raise ConfigError(f"--out = {str(options.out)!r}: a folder outside data, which is for params.yaml as it is")
         experiments = [replace(e, folder=".", keeps_policy=e.entry.learns) for e in experiments]
@@ -81,22 +82,23 @@ def train(options: argparse.Namespace) -> int:
     if options.json:
         print_json(rows)
         return 0
-    print(
-        f"{len(trained)} of {len(rows)} experiments trained into {target / experiments[0].folder}, others were stored"
-    )
+    place = target / experiments[0].folder if experiments else target
+    print(f"{len(trained)} of {len(rows)} experiments trained into {place}; the others were stored")
     if options.out is not None:
         means = [{"runs": row["experiment"]} | measured(pd.read_csv(f"{row['folder']}/summary.csv")) for row in rows]
         print(to_markdown(pd.DataFrame(means)), f"Next: mecpaper compare {options.out}", sep="\n")
     return 0
 
 
-def _chosen(config: Config, options: argparse.Namespace) -> list[Experiment]:
+def chosen(config: Config, options: argparse.Namespace) -> list[Experiment]:
+    """Resolve the experiments that the arguments of `mecpaper train` name."""
     if options.algorithm is None:
         if options.seeds:
             return [resolve(config, e.algorithm, e.scenario, options.seeds) for e in named(config)]
         return named(config)
-    algorithms = list(ALGORITHMS) if options.algorithm == "all" else options.algorithm.split(",")
-    return [resolve(config, a, s, options.seeds) for a in algorithms for s in options.scenario.split(",")]
+    algorithms = ALGORITHMS if options.algorithm == "all" else dict.fromkeys(options.algorithm.split(","))
+    scenarios = dict.fromkeys(options.scenario.split(","))
+    return [resolve(config, algorithm, name, options.seeds) for algorithm in algorithms for name in scenarios]
 
 
 def _row(experiment: Experiment, folder: Path, trained: bool) -> dict[str, Any]:
