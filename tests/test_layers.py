@@ -28,6 +28,7 @@ ROOMS = {
     "explorer": {"config", "system", "env", "policies", "training", "report"},
     "edition": {"config", "claims"},
     "pipeline": {"config", "store", "training"},
+    "commands": {"config", "store", "report", "training", "policies", "claims", "pipeline"},
 }
 """Room -> the rooms it may import, at most. Each stands below those that may import it."""
 
@@ -208,8 +209,8 @@ def run_by(command: str) -> set[str]:
 
 
 def _called(command: str) -> str:
-    """Module that a command of `mecpaper.__main__` calls, below the package."""
-    from mecpaper.__main__ import STEPS
+    """Module that a stage's command calls, below the package."""
+    from mecpaper.commands.project import STEPS
 
     return STEPS[command][1].partition(":")[0] if command in STEPS else {"notebook": "pipeline.notebook"}[command]
 

@@ -4,6 +4,7 @@
 has no defaults: every number is in the file, and an invalid one is an error of one line.
 """
 
+from mecpaper.config.changes import check_effect, with_changes
 from mecpaper.config.experiment import RESULTS_VERSION, Experiment, fingerprint, named, resolve
 from mecpaper.config.fields import ConfigError, Section, parse
 from mecpaper.config.game import GameConfig, Readings
@@ -25,10 +26,12 @@ __all__ = [
     "Readings",
     "ScaleConfig",
     "Section",
+    "check_effect",
     "find_root",
     "fingerprint",
     "load",
     "named",
     "parse",
     "resolve",
+    "with_changes",
 ]

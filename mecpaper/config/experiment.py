@@ -32,6 +32,7 @@ class Experiment:
         game, learning, own, scale, evaluation: sections with the scenario's changes; `scale.seeds` has a seed per run.
         scale_name: key of the scale, for tables.
         keeps_policy: whether the first run's policy is stored.
+        folder: of the results of all experiments, below the folder that they are trained in.
     """
 
     algorithm: str
@@ -43,6 +44,7 @@ class Experiment:
     scale_name: str
     evaluation: EvaluationConfig
     keeps_policy: bool = False
+    folder: str = "data/runs"
 
     @property
     def name(self) -> str:

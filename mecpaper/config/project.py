@@ -18,15 +18,15 @@ def find_root(start: Path | str | None = None) -> Path:
     """Find the project's folder: the nearest one upwards that holds params.yaml and dvc.yaml.
 
     Without `start` the search begins at the environment variable MECPAPER_ROOT if it is set, else at the working
-    directory.
+    directory, and then at this package, which may be a checkout.
 
     Raises:
         ConfigError: there is no such folder.
     """
-    if start is None and os.environ.get("MECPAPER_ROOT"):
-        start = os.environ["MECPAPER_ROOT"]
-    folder = Path(start or Path.cwd()).resolve()
-    for candidate in (folder, *folder.parents):
+    named = os.environ.get("MECPAPER_ROOT")
+    folder = Path(start or named or Path.cwd()).resolve()
+    beside = [] if start or named else [Path(__file__).resolve().parents[2]]
+    for candidate in (folder, *folder.parents, *beside):
         if (candidate / "params.yaml").is_file() and (candidate / "dvc.yaml").is_file():
             return candidate
     raise ConfigError(
@@ -44,11 +44,9 @@ def load(path: Path | str | None = None) -> Config:
         ConfigError: one line with the key, the value and what is allowed.
     """
     path = Path(path) if path is not None else find_root() / "params.yaml"
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _Constructor
     try:
         content = path.read_bytes()
-        data = yaml.load(content.decode("utf-8"))
+        data = read_yaml(content.decode("utf-8"), path.name)
     except FileNotFoundError:
         raise ConfigError(f"params file = {str(path)!r}: no such file") from None
     except OSError as error:
@@ -56,16 +54,28 @@ def load(path: Path | str | None = None) -> Config:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path.name}, line {line}: {error.object[error.start :][:1]!r} is not UTF-8") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path.name} = {shown(data)}: a mapping of sections is required")
+    return parse(Config, data)
+
+
+def read_yaml(text: str, name: str) -> Any:
+    """Read YAML as plain data; the name stands for the text in messages.
+
+    Raises:
+        ConfigError: one line with name, line and problem.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    try:
+        return yaml.load(text)
     except RecursionError:
-        raise ConfigError(f"{path.name}: nested too deeply") from None
+        raise ConfigError(f"{name}: nested too deeply") from None
     except YAMLError as error:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(" ".join(f"{path.name}{where}: {problem}".split())) from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path.name} = {shown(data)}: a mapping of sections is required")
-    return parse(Config, data)
+        raise ConfigError(" ".join(f"{name}{where}: {problem}".split())) from None
 
 
 class _Constructor(SafeConstructor):

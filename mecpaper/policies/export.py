@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mecpaper.config import Config, ConfigError, Experiment, GameConfig, resolve
+from mecpaper.config import ConfigError, Experiment, GameConfig
 from mecpaper.env.game import Game
 from mecpaper.policies.stored import StoredPolicy, read_policy
 from mecpaper.store.files import write_atomically
@@ -131,25 +131,20 @@ def stored_policy(root: Path, experiment: Experiment) -> StoredPolicy:
     return read_policy(path, experiment.name, experiment.algorithm, experiment.game.cost_limit_fraction)
 
 
-def export_actors(
-    root: Path, config: Config, algorithm: str, scenario: str, folder: Path, device: int | None = None
-) -> int:
-    """Write the actors of a stored policy as ONNX files, `<algorithm>-<scenario>-<device>.onnx`.
+def export_actors(policy: StoredPolicy, game: GameConfig, folder: Path, device: int | None = None) -> int:
+    """Write the actors of a policy as ONNX files, `<algorithm>-<scenario>-<device>.onnx` after its label.
 
     Args:
-        root: the project's folder.
-        config: the whole configuration.
-        algorithm, scenario: keys of the policy.
+        policy: the trained actors, labelled "algorithm/scenario".
+        game: the game of the training.
         folder: target folder.
         device: index of the only device to export, from 0; by default all.
     Returns:
         The number of files.
     Raises:
-        ConfigError: no such policy or device, or a missing extra `onnx`.
+        ConfigError: no such device, or a missing extra `onnx`.
     """
-    experiment = resolve(config, algorithm, scenario)
-    policy = stored_policy(root, experiment)
     devices = range(policy.devices) if device is None else [device]
     for number in devices:
-        actor_to_onnx(policy, number, experiment.game, folder / f"{algorithm}-{scenario}-{number:02d}.onnx")
+        actor_to_onnx(policy, number, game, folder / f"{policy.label.replace('/', '-')}-{number:02d}.onnx")
     return len(devices)

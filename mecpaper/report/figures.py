@@ -152,6 +152,39 @@ def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confide
     axes.set_ylabel(AXES[measure])
 
 
+def draw_groups(
+    axes: Axes, runs: pd.DataFrame, measure: str, confidence: float, references: dict[str, float], by: str = "runs"
+) -> None:
+    """Draw final measures of groups of runs below each other: every seed as a dot, and the mean with its interval.
+
+    Args:
+        axes: axes to draw on.
+        runs: columns `by`, algorithm and the measure; one row per run. Groups are drawn in the order of the rows.
+        measure: column to draw.
+        confidence: confidence level of Student's interval.
+        references: values to mark by a line, by name.
+        by: column with the groups.
+    """
+    names = list(runs[by].unique())
+    for place, name in enumerate(names):
+        group = runs[runs[by] == name]
+        color = ALGORITHMS[group["algorithm"].iloc[0]].color
+        mean, _, upper = interval(group[measure], confidence)
+        before, y = axes.dataLim.frozen().get_points(), np.full(len(group), place)
+        axes.plot(group[measure], y, ".", color=color, markersize=4, alpha=0.5)
+        reach = upper - mean if np.isfinite(upper) else None
+        axes.errorbar(mean, place, xerr=reach, marker="o", markersize=4, color=color, linewidth=1.2, capsize=2)
+        axes.dataLim.set_points(before)
+        axes.update_datalim(np.column_stack([group[measure].dropna(), y[: group[measure].count()]]))
+    for style, (name, value) in zip(("--", ":"), references.items(), strict=False):
+        axes.axvline(value, color="0.3", linewidth=0.8, linestyle=style, label=name)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel(AXES[measure])
+    if references:
+        axes.legend(fontsize=7)
+
+
 def legend(figure: Figure, axes: Axes) -> None:
     """Put the legend in a row above all axes, where it covers no data."""
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=7)

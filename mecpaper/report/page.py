@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from mecpaper import config
-from mecpaper.report.labels import MEASURES, NAMES, VERDICTS
-from mecpaper.report.statistics import best_plan, interval
-from mecpaper.report.tables import to_markdown
+from mecpaper.report.labels import NAMES, VERDICTS
+from mecpaper.report.statistics import best_plan
+from mecpaper.report.tables import measured, to_markdown
 from mecpaper.store.files import write_atomically
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -40,10 +40,7 @@ def overall(summary: pd.DataFrame, planner: pd.DataFrame, starts: dict[str, floa
     rows = []
     for name in (key for key in NAMES if key in set(chosen["algorithm"])):
         runs = chosen[chosen["algorithm"] == name]
-        row: dict[str, object] = {"algorithm": NAMES[name], "start": f"{starts[name]:.3f}"}
-        for measure, title in MEASURES.items():
-            mean, lower, _ = interval(runs[measure])
-            row[title] = "none" if pd.isna(mean) else f"{mean:.3f} ± {mean - lower:.3f}"
+        row: dict[str, object] = {"algorithm": NAMES[name], "start": f"{starts[name]:.3f}", **measured(runs)}
         row["of the planner"] = f"{100 * runs['reward'].mean() / best_plan(planner):.0f} %"
         rows.append(row | {"updates": f"{runs['updates'].max():.0f}", "seeds": runs["seed"].nunique()})
     return pd.DataFrame(rows)

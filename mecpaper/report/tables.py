@@ -11,6 +11,7 @@ import pandas as pd
 
 from mecpaper.config import Config
 from mecpaper.config.registry import ALGORITHMS
+from mecpaper.report.labels import MEASURES
 from mecpaper.report.statistics import interval
 from mecpaper.store.files import write_atomically, write_table
 
@@ -32,6 +33,16 @@ def intervals(summary: pd.DataFrame, by: str, measures: Iterable[str], confidenc
         for measure in measures
     ]
     return pd.DataFrame(rows, columns=[by, "measure", "mean", "lower", "upper", "seeds"])
+
+
+def measured(runs: pd.DataFrame) -> dict[str, str]:
+    """Write each of `MEASURES` of a group of runs as "mean ± half of Student's 95 % interval", by column title."""
+    row = {}
+    for measure, title in MEASURES.items():
+        mean, lower, _ = interval(runs[measure])
+        half = f" ± {mean - lower:.3f}" if np.isfinite(lower) else ""
+        row[title] = "none" if pd.isna(mean) else f"{mean:.3f}{half}"
+    return row
 
 
 def beside_reported(measured: pd.DataFrame, reported: pd.DataFrame, by: str) -> pd.DataFrame:

@@ -37,7 +37,12 @@ class DamagedError(RuntimeError):
 
 def folder_of(root: Path, experiment: Experiment) -> Path:
     """Return the folder of an experiment's results."""
-    return root / "data" / "runs" / experiment.algorithm / experiment.scenario
+    return root / experiment.folder / experiment.algorithm / experiment.scenario
+
+
+def find_folders(folder: Path) -> list[Path]:
+    """List the folders of complete experiments: a folder itself, and those up to two levels below it."""
+    return sorted(path.parent for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}{MARK}"))
 
 
 def complete(folder: Path, numbers: dict[str, Any], version: int = RESULTS_VERSION) -> None:
@@ -125,18 +130,19 @@ def status(config: Config, root: Path) -> list[dict[str, str]]:
         if experiment is None:
             state, detail = "left over", "not named in params.yaml"
         elif stored is not None and stored.numbers != experiment.numbers:
-            state, detail = "other configuration", "; ".join(_differences(stored.numbers, experiment.numbers))
+            state, detail = "other configuration", "; ".join(differences(stored.numbers, experiment.numbers))
         elif stored is not None and stored.version != RESULTS_VERSION:
             state, detail = "other version", f"{stored.version}, now {RESULTS_VERSION}: run restamp"
         rows.append({"experiment": name, "state": state, "detail": detail})
     return rows
 
 
-def _differences(stored: Any, now: Any, key: str = "") -> list[str]:
-    if isinstance(stored, dict) and isinstance(now, dict):
-        keys = sorted({*stored, *now})
-        return [line for k in keys for line in _differences(stored.get(k), now.get(k), f"{key}.{k}".strip("."))]
-    return [] if stored == now else [f"{key} = {stored}, now {now}"]
+def differences(stored: Any, other: Any, key: str = "", word: str = "now") -> list[str]:
+    """List the numbers that differ, such as "learning.batch = 32, now 64"; the word stands before the other number."""
+    if isinstance(stored, dict) and isinstance(other, dict):
+        keys = sorted({*stored, *other})
+        return [x for k in keys for x in differences(stored.get(k), other.get(k), f"{key}.{k}".strip("."), word)]
+    return [] if stored == other else [f"{key} = {stored}, {word} {other}"]
 
 
 def read_tables(root: Path, name: str) -> pd.DataFrame:
