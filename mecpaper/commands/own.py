@@ -83,7 +83,7 @@ def train(options: argparse.Namespace) -> int:
         print_json(rows)
         return 0
     place = target / experiments[0].folder if experiments else target
-    print(f"{len(trained)} of {len(rows)} experiments trained into {place}; the others were stored")
+    print(f"{len(trained)} experiments trained into {place}, {len(rows) - len(trained)} were stored")
     if options.out is not None:
         means = [{"runs": row["experiment"]} | measured(pd.read_csv(f"{row['folder']}/summary.csv")) for row in rows]
         print(to_markdown(pd.DataFrame(means)), f"Next: mecpaper compare {options.out}", sep="\n")
