@@ -61,6 +61,21 @@ def numbers(text: str, word: str) -> set[int]:
     return found
 
 
+def occurs(symbol: str, formula: str, equation: int) -> bool:
+    """Tell whether a symbol of the notation stands in an equation; one with a place only in the equations it names."""
+
+    def bare(latex: str) -> str:
+        latex = re.sub(r"\\[,;!]|\\mathbb|\((t|\\pi|s, a)\)|'|\s", "", latex)
+        return re.sub(r"_\{nk\}", "_n", latex)
+
+    core, place = re.fullmatch(r"(.*?)(?: \((.*)\))?", symbol).groups()  # type: ignore[union-attr]
+    if place and equation not in numbers(place, "Eq"):
+        return False
+    parts = bare(core.replace(", ", " , ").replace("(s , a)", "(s, a)")).split(",")
+    alone = {part: "" if re.search(r"[_^]", part) else "_^" for part in parts}  # S is not the S of S_n
+    return any(re.search(rf"(?<![A-Za-z\\^_]){re.escape(part)}(?![A-Za-z{end}])", bare(formula)) for part, end in alone.items())
+
+
 def cross_reference(markdown: str, deviations: set[str]) -> str:
     """Link deviations and equations in prose; code, formulas, links and headings stay as they are."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
+from mecpaper.report.figures import STYLE, new_figure
 from mecpaper.report.labels import VERDICTS
 
 REACH = 40.0
@@ -98,6 +101,18 @@ def key(answers: list[str]) -> list[Any]:
     entries.append(Line2D([], [], marker="|", color="0", linestyle="", markeredgewidth=1.2, label="size as printed"))
     entries.append(Patch(facecolor="0.9", label="no practical size"))
     return entries
+
+
+def picture(statements: pd.DataFrame, verdicts: pd.DataFrame) -> bytes:
+    """Draw one claim as SVG, for a page of its own; arguments as for `draw_claims`."""
+    figure, (axes,) = new_figure(7.2, 0.7 + 0.22 * len(statements))
+    draw_claims(axes, statements, verdicts)
+    axes.set_yticks([])
+    figure.legend(handles=key([*statements["answer"]]), loc="outside lower center", ncols=4, fontsize=7)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def draw_grid(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> None:
