@@ -1,4 +1,5 @@
-// Filters for the table of verdicts, data frames with one header row, pictures that open alone to be enlarged.
+// Filters for the table of verdicts, data frames with one header row, columns of numbers to the right, and pictures
+// that open alone, to be enlarged.
 for (const table of document.querySelectorAll("table.verdicts")) {
   const rows = [...table.tBodies[0].rows], bar = document.createElement("p"), count = document.createElement("span");
   const words = (cell) => cell.querySelector(".verdict") ? [cell.innerText.trim()] : cell.innerText.trim().split(", ");
@@ -25,6 +26,15 @@ for (const head of document.querySelectorAll("table.dataframe thead")) {
   if (both.some(([low, high]) => low && high)) continue;
   both.forEach(([low, high], place) => { above.cells[place].innerText = low || high; });
   last.remove();
+}
+for (const table of document.querySelectorAll("article table")) {
+  const rows = [...table.rows], number = /^[-+]?\d[\d.e+-]*( ?(%|[±[(][^a-z]*))?$/;
+  for (let place = 0; place < rows[0].cells.length; place++) {
+    const cells = rows.map((row) => row.cells[place]).filter(Boolean);
+    const texts = cells.filter((cell) => cell.closest("tbody")).map((cell) => cell.innerText.trim()).filter(Boolean);
+    const numbers = texts.length && texts.every((text) => number.test(text) || text === "NaN");
+    if (numbers && !table.matches(".verdicts")) cells.forEach((cell) => cell.classList.add("number"));
+  }
 }
 for (const image of document.querySelectorAll("article img")) {
   if (image.closest("a")) continue;

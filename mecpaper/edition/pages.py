@@ -105,11 +105,10 @@ class Edition:
         latex, heading = found or (STATED.get(number, ""), notebook.title if notebook else "")
         return latex, notebook, heading
 
-    def summary(self) -> str:
-        """Read the summary of results without its table of claims; the landing page has its own."""
+    def summary(self) -> list[str]:
+        """Read the first paragraph and the table of the summary of results."""
         path = self.root / "figures" / "summary.md"
-        paragraphs = path.read_text(encoding="utf-8").strip().split("\n\n") if path.exists() else []
-        return "\n\n".join(self.linked(part) for part in paragraphs if not part.startswith("| id |"))
+        return path.read_text(encoding="utf-8").split("\n\n")[:2] if path.exists() else []
 
     def symbols(self, row: dict[str, str]) -> list[dict[str, str]]:
         """List the symbols of the notation that stand in an equation."""
