@@ -46,8 +46,8 @@ def outline(source: str, path: str) -> list[Piece]:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 first, text = min(entry.lineno for entry in [node, *node.decorator_list]), node.body[0]
                 described = ast.get_docstring(node) is not None
-                body = f"{first}-{text.lineno - 1},{(text.end_lineno or 0) + 1}-" if described else f"{first}-"
-                yield prefix + node.name, first, body
+                shown = f"{first}-{text.lineno - 1},{(text.end_lineno or 0) + 1}-" if described else f"{first}-"
+                yield prefix + node.name, first, shown
             if isinstance(node, ast.ClassDef):
                 yield from starts(node.body, f"{prefix}{node.name}.")
 

@@ -180,12 +180,12 @@ def name_lines(axes: Axes) -> None:
     To be called when everything is drawn, since it depends on the limits of the axes.
     """
     handles, labels = axes.get_legend_handles_labels()
-    lines = [handle[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
+    lines: list[Any] = [handle[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
     axes.autoscale_view()
     names = [fill(label, 16) for label in labels]
     ends = [axes.transLimits.transform((0.0, line.get_ydata()[np.isfinite(line.get_ydata())][-1]))[1] for line in lines]
     order = np.argsort(ends)
-    height = 11.0 / (72.0 * axes.figure.get_size_inches()[1] * 0.7)  # of a line of text, in heights of the axes
+    height = 11.0 / (0.7 * 72.0 * axes.figure.bbox_inches.height)  # type: ignore[union-attr]  # a line of text, in axes
     sizes = [height * (1 + names[i].count("\n")) for i in order]
     places = np.array(ends)[order]
     for i in range(1, len(places)):
@@ -194,8 +194,8 @@ def name_lines(axes: Axes) -> None:
     for i in range(len(places) - 2, -1, -1):
         places[i] = min(places[i], places[i + 1] - (sizes[i] + sizes[i + 1]) / 2.0)
     for i, place in zip(order, places, strict=True):
-        color, arrow = lines[i].get_color(), {"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0, "linewidth": 0.8}
-        arrow |= {"color": color, "linestyle": lines[i].get_linestyle().replace("None", "-")}
+        color, arrow = lines[i].get_color(), {"arrowstyle": "-", "shrinkA": 1, "shrinkB": 0, "linewidth": 0.8}
+        arrow |= {"relpos": (0.0, 0.5), "color": color, "linestyle": lines[i].get_linestyle().replace("None", "-")}
         style: dict[str, Any] = {"xycoords": "axes fraction", "va": "center", "fontsize": 7, "annotation_clip": False}
         axes.annotate(names[i], (1.0, ends[i]), (1.08, place), color=color, arrowprops=arrow, **style)
 
