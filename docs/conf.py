@@ -27,6 +27,7 @@ html_theme = "furo"
 html_title = "CPO-MADDPG, an executable edition"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
 html_use_index = False
 html_copy_source = False
 html_show_sphinx = False

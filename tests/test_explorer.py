@@ -21,7 +21,7 @@ from mecpaper.env.game import Game
 from mecpaper.env.measures import evaluate
 from mecpaper.env.streams import generators
 from mecpaper.explorer import live, parts, playing, plots, widgets
-from mecpaper.explorer.state import attackers_of, game_of, operating_points, point_of, snippet, values_of
+from mecpaper.explorer.state import attackers_of, game_of, operating_points, point_of, read_seeds, snippet, values_of
 from mecpaper.policies.library import read_controllers, read_policies
 from mecpaper.policies.planner import PLANNER
 from mecpaper.policies.stored import StoredPolicy
@@ -465,7 +465,36 @@ def test_an_operating_point_sets_all_sliders_in_one_drawing(app, settings, root,
     assert app.drawn == drawn + 1
     assert app.result.point == "attacker_strong" and app.state.gain_db == strong
     assert app.state.devices == settings.game.devices and app.points.value == ""
-    assert f"paper {explorer.read_reported(root)['attacker_strong', 'reward']:.3f}" in app.numbers.value
+    printed = f"paper {explorer.read_reported(root)['attacker_strong', 'reward']:.3f}"
+    # The paper prints it for CPO-MADDPG; this policy is of MADDPG.
+    assert printed not in app.numbers.value
+    key = "cpo_maddpg/default"
+    app.policies[key] = replace(app.policies["maddpg/default"], algorithm="cpo_maddpg")
+    app.controller.options = [*app.controller.options, ("CPO-MADDPG", key)]
+    app.controller.value = key
+    assert printed in app.numbers.value
+
+
+def test_a_move_is_said_and_undone(app):
+    assert app.undo.disabled
+    before = app.picture.value
+    app.sliders["battery_capacity"].value = 9.0
+    assert "Battery B_max, J: 8 → 9. " in app.change.value and "mean battery, J" in app.change.value
+    app.controller.value = "random"
+    assert "→ Random" in app.change.value
+    app.undo.click()
+    assert app.controller.value == "maddpg/default" and app.state.battery_capacity == 9.0
+    app.undo.click()
+    assert app.picture.value == before and app.undo.disabled
+
+
+def test_the_seed_of_a_stored_policy_is_named_beside_the_mean(tmp_path):
+    write_atomically(
+        tmp_path / "data" / "runs" / "summary.csv",
+        "algorithm,scenario,seed,reward\nmaddpg,default,1,1.3\nmaddpg,default,2,1.1\n",
+    )
+    said = "Plays seed 1, which earned 1.300 in its final evaluation; mean of 2 seeds 1.200 (1.100 to 1.300)."
+    assert read_seeds(tmp_path) == {"maddpg/default": said} and read_seeds(tmp_path / "nowhere") == {}
 
 
 def test_the_snippet_follows_the_state(app):

@@ -8,7 +8,7 @@ from mecpaper import claims
 from mecpaper.claims.effect import ANSWERS
 from mecpaper.config.registry import ALGORITHMS
 from mecpaper.report import figures, labels, tables, verdicts
-from mecpaper.report.statistics import interval
+from mecpaper.report.statistics import interval, yardsticks
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def curves():
 def _draw(curves, folder):
     figure, (axes,) = figures.new_figure()
     figures.draw_curves(axes, curves, "reward", 2, 0.95)
-    figures.mark_reported(axes, 1.27, "paper: 1.27")
-    axes.legend()
+    figures.mark(axes, 1.27, "paper: 1.27")
+    figures.name_lines(axes)
     figures.describe(figure, curves, 0.95, smoothing=2)
     return axes, figures.save(figure, folder, "fig04")
 
@@ -82,7 +82,7 @@ def test_the_interval_of_few_seeds_does_not_flatten_what_was_measured(curves, se
         bottom, top = axes.get_ylim()
         assert bottom < ours.loc[ours["episode"] == 0, "reward"].min() and top - bottom < 4.0 * (high - low)
         # A number of the paper, outside, still widens the axis.
-        figures.mark_reported(axes, 9.0, "paper")
+        figures.mark(axes, 9.0, "paper")
         assert axes.get_ylim()[1] > 9.0
 
 
@@ -105,6 +105,23 @@ def test_final_measures_over_a_setting_show_means_intervals_and_every_seed(curve
     dots = axes.get_lines()[0]
     assert len(dots.get_ydata()) == 6 and axes.get_xlabel() == "capacity (J)"
     assert axes.get_xticks().tolist() == [8.0, 9.0]
+
+
+def test_names_beside_lines_do_not_overlap_and_keep_the_order_of_the_ends():
+    figure, (axes,) = figures.new_figure()
+    for place in range(6):
+        axes.plot([0, 1], [0, 1.0 + 0.001 * place], label=f"line {place}")
+    figures.name_lines(axes)
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == [f"line {place}" for place in range(6)]
+    assert all(below.y1 <= above.y0 + 1.0 for below, above in zip(boxes, boxes[1:], strict=False))
+
+
+def test_yardsticks_are_the_best_plans_within_the_limit_and_the_untrained_learners(curves):
+    plans = pd.DataFrame({"policy": ["stationary", "always-local"], "constrained": True, "reward": [1.3, 1.2]})
+    untrained = pytest.approx(1.2)  # of CPO-MADDPG; Random does not learn
+    assert yardsticks(curves, plans) == {"planner": 1.3, "always local": 1.2, "untrained": untrained}
 
 
 def test_verdicts_are_told_apart_by_letter_and_colour():

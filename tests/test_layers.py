@@ -26,7 +26,7 @@ ROOMS = {
     "policies": {"config", "store", "system", "env", "algorithms", "report"},
     "claims": {"config", "store", "report"},
     "explorer": {"config", "system", "env", "policies", "training", "report"},
-    "edition": {"config", "claims"},
+    "edition": {"config", "claims", "report"},
     "pipeline": {"config", "store", "training"},
     "commands": {"config", "store", "report", "training", "policies", "claims", "pipeline"},
 }

@@ -59,7 +59,7 @@ def pages(root) -> dict[Path, Page]:
 @pytest.mark.slow
 def test_there_is_a_page_for_everything(root, pages, edition):
     names = {path.relative_to(root / build.SITE).as_posix() for path in pages}
-    wanted = {"index", "claims", "notation", "deviations", "equations/index", "search"}
+    wanted = {"index", "claims/index", "notation", "deviations", "equations/index", "search"}
     wanted |= {f"equations/eq{number:02d}" for number in range(1, 57)}
     wanted |= {f"notebooks/{path.stem}" for path in (root / "notebooks").glob("*.ipynb")}
     wanted |= {f"figures/{name}" for name in edition.figures} | {f"tables/{name}" for name in edition.tables}
@@ -119,7 +119,7 @@ def test_from_a_figure_one_click_leads_to_claim_cell_and_function(root, pages, e
         drawn = re.compile(r"\.\./source/mecpaper\.report\.(\w+)\.html#code-mecpaper-report-\1-")
         assert any(drawn.match(link) for link in links), work.name
         for claim in edition.about(work):
-            assert f"../claims.html#claim-{claim['id']}" in links, (work.name, claim["id"])
+            assert f"../claims/claim{claim['id']:0>2}.html#claim-{claim['id']}" in links, (work.name, claim["id"])
 
 
 @pytest.mark.slow
@@ -134,6 +134,20 @@ def test_an_equation_links_its_code_its_tests_and_its_notebook(root, pages, edit
 
 
 # -- the sources
+
+
+def test_every_equation_has_a_meaning_and_its_symbols(edition):
+    assert set(edition.meanings) == {row["equation"] for row in edition.equations} and all(edition.meanings.values())
+    symbols = {row["equation"]: {entry["name"] for entry in edition.symbols(row)} for row in edition.equations}
+    assert {"bandwidth", "upload_rate", "offload", "transmit_power", "eavesdropper_noise_power"} <= symbols["12"]
+    assert "observation" not in symbols["2"] and "size" in symbols["2"]
+
+
+def test_every_statement_is_decided_by_the_lines_of_code_that_its_claim_shows(root, edition):
+    lines = (root / "mecpaper" / "claims" / "rules.py").read_text(encoding="utf-8").splitlines()
+    for claim in edition.claims:
+        first = int(edition.code.rules(claim["id"]).split("-")[0])
+        assert claim["id"] in " ".join(lines[first - 1 : first + 1]), claim["id"]
 
 
 def test_every_equation_has_a_formula(edition):
@@ -190,18 +204,18 @@ def test_verdicts_appear_with_their_statements_and_where_they_are_shown(root):
     edition.verdicts = {"1": row}
     statement = {"id": "1a", "text": "the reward is above that of LMADDPG", "meaning": "", "answer": "contradicted"}
     statement |= {"effect": "0.1234", "lower": "-1.0", "upper": "2.0", "margin": "0.06", "printed": "", "seeds": "5"}
-    statement |= {"optimum": "reproduced", "needed": ""}
+    statement |= {"optimum": "reproduced", "needed": "", "kind": "more"}
     edition.statements = {"1": [statement, statement | {"needed": "12"}, statement | {"needed": "inf"}]}
     chip = '<span class="verdict verdict-no-difference-of-practical-size">'
-    landing, claims = edition.render("index"), edition.render("claims")
+    landing, claims = edition.render("index"), edition.render("claim", claim=edition.claims[0])
     assert f"{chip}1 no difference of practical size</span>" in landing
-    assert f"{chip}no difference of practical size</span>" in landing and "practical size 1a" in landing
+    assert f"{chip}no difference of practical size</span>" in landing and "practical size 1a" in claims
     assert "- **Note** By construction" in claims and "- **At the optimum** Reproduced 1a; if" in claims
     assert '<span class="verdict verdict-contradicted">contradicted</span>' in claims
     interval = r"0.123 \[-1, 2\], margin 0.06, 5 seeds"
     for ending in ("", "; decided by about 12", "; decided by more than 1000"):
         assert f"  - {interval}{ending}\n" in claims
-    assert "(<notebooks/20_overall_comparison.ipynb#Figure-4>)" in claims
+    assert "(<../notebooks/20_overall_comparison.ipynb#Figure-4>)" in claims
     edition.verdicts = {}
     assert "not decided yet" in edition.render("index")
 

@@ -67,7 +67,7 @@ _ENTRIES = (
     Algorithm(
         "random",
         "Random",
-        "#ca9161",
+        "#949494",
         (0, (1, 1)),
         RandomConfig,
         "mecpaper.algorithms.random_baseline:Random",

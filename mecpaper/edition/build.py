@@ -25,7 +25,9 @@ def write_sources(root: Path, folder: Path) -> bool:
     for notebook in edition.notebooks.values():
         made[f"notebooks/{notebook.path.name}"] = json.dumps(notebook.prepared(edition.linked)).encode()
     made |= {path.relative_to(root).as_posix(): path.read_bytes() for path in (root / "figures").rglob("*.png")}
-    made |= {name: (root / "docs" / Path(name).name).read_bytes() for name in ("conf.py", "_static/style.css")}
+    made |= dict(edition.pictures())
+    copied = ("conf.py", "_static/style.css", "_static/site.js")
+    made |= {name: (root / "docs" / Path(name).name).read_bytes() for name in copied}
     for name, content in made.items():
         path = folder / name
         if not path.exists() or path.read_bytes() != content:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import jinja2
+import pandas as pd
+from ruamel.yaml import YAML
 
 from mecpaper import claims
 from mecpaper.config.registry import ALGORITHMS
 from mecpaper.edition import text
 from mecpaper.edition.code import Code
 from mecpaper.edition.notebooks import TITLES, Notebook, Work
+from mecpaper.report import verdicts
 
 STATED = {
     42: r"L_{actor} = -E_s\bigl[Q(s, \pi(s))\bigr]",
@@ -48,6 +53,7 @@ class Edition:
         self.statements = {number: [row for row in rows if row["claim"] == number] for number in self.verdicts}
         self.reading_effects = text.read(runs / "reading_effects.csv")
         self.measured_effects = {row["id"]: row["effect"] for row in text.read(runs / "measured_effects.csv")}
+        self.meanings = {row["equation"]: row["meaning"] for row in text.read(root / "docs" / "meanings.csv")}
         words = text.read(root / "docs" / "alternatives.csv")
         self.alternatives = {(row["notebook"], row["heading"]): row["text"] for row in words}
         books = [Notebook(path, self.alternatives) for path in sorted((root / "notebooks").glob("*.ipynb"))]
@@ -99,20 +105,54 @@ class Edition:
         latex, heading = found or (STATED.get(number, ""), notebook.title if notebook else "")
         return latex, notebook, heading
 
-    def summary(self) -> str:
-        """Read the summary of results without its table of claims; the landing page has its own."""
+    def summary(self) -> list[str]:
+        """Read the first paragraph and the table of the summary of results."""
         path = self.root / "figures" / "summary.md"
-        paragraphs = path.read_text(encoding="utf-8").strip().split("\n\n") if path.exists() else []
-        return "\n\n".join(self.linked(part) for part in paragraphs if not part.startswith("| id |"))
+        return path.read_text(encoding="utf-8").split("\n\n")[:2] if path.exists() else []
+
+    def symbols(self, row: dict[str, str]) -> list[dict[str, str]]:
+        """List the symbols of the notation that stand in an equation."""
+        latex, number = self.formula(row)[0], row["equation"]
+        return [
+            entry
+            for entry in self.notation
+            if entry["first_equation"] == number or text.occurs(entry["symbol"], latex, int(number))
+        ]
+
+    def found(self) -> str:
+        """Read what was found from the README."""
+        readme = (self.root / "README.md").read_text(encoding="utf-8")
+        return self.linked(readme.partition("## What we found\n")[2].partition("\n## ")[0])
+
+    def citation(self) -> str:
+        """Format CITATION.cff with the version of the package and the commit, if there is one."""
+        entry = YAML(typ="safe").load(self.root / "CITATION.cff")
+        command = ["git", "-C", str(self.root), "show", "--no-patch", "--format=, %cs, commit %h"]
+        commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which("git") else ""
+        return f"{entry['authors'][0]['name']}, *{entry['title']}*, version {entry['version']}{commit}"
+
+    def kinds(self, claim: str) -> str:
+        """List the kinds of a claim's statements."""
+        return ", ".join(dict.fromkeys(row["kind"] for row in self.statements.get(claim, [])))
+
+    def pictures(self) -> Iterator[tuple[str, bytes]]:
+        """Yield name and content of the picture of each claim's statements."""
+        paths = [self.root / "data" / "runs" / f"{name}.csv" for name in ("statements", "verdicts")]
+        if all(path.exists() for path in paths):
+            statements, decided = map(pd.read_csv, paths)
+            for claim, part in statements.groupby("claim"):
+                yield f"claims/claim{claim:02d}.svg", verdicts.picture(part, decided)
 
     def pages(self) -> Iterator[tuple[str, str]]:
         """Yield name and text of each page written in Markdown."""
-        for name in ("index", "claims", "notation", "deviations"):
+        for name in ("index", "notation", "deviations"):
             yield f"{name}.md", self.render(name)
-        for name in ("figures", "tables", "equations", "notebooks", "source"):
+        for name in ("claims", "figures", "tables", "equations", "notebooks", "source"):
             yield f"{name}/index.md", self.render(name)
         for work in (*self.figures.values(), *self.tables.values()):
             yield f"{'tables' if work.is_table else 'figures'}/{work.name}.md", self.render("work", work=work)
+        for claim in self.claims:
+            yield f"claims/claim{claim['id']:0>2}.md", self.render("claim", claim=claim)
         for row in self.equations:
             yield f"equations/eq{row['equation']:0>2}.md", self.render("equation", row=row)
         for module, pieces in self.code.modules.items():

@@ -61,6 +61,25 @@ def numbers(text: str, word: str) -> set[int]:
     return found
 
 
+def occurs(symbol: str, formula: str, equation: int) -> bool:
+    """Tell whether a symbol of the notation stands in an equation; one with a place only in the equations it names."""
+
+    def bare(latex: str) -> str:
+        latex = re.sub(r"\\mathbb|\((t|\\pi|s, a)\)", "", latex.replace("_{n'k}", "_{nk}"))
+        return re.sub(r"(\\[,;!]|\s)+", " ", latex)
+
+    core, place = re.fullmatch(r"(.*?)(?: \((.*)\))?", symbol).groups()  # type: ignore[union-attr]
+    if place and equation not in numbers(place, "Eq"):
+        return False
+    for part in bare(core).split(", "):
+        # S is not the S of S_n; what a device has, such as E^r, is written with one index or two.
+        pattern = re.escape(part).replace(r"_\{nk\}", r"_\{?nk?\}?" if "^" in part else r"_\{nk\}")
+        after = "A-Za-z" if re.search(r"[_^]", part) else "A-Za-z_^"
+        if re.search(rf"(?<![A-Za-z\\^_]){pattern}(?![{after}])", bare(formula)):
+            return True
+    return False
+
+
 def cross_reference(markdown: str, deviations: set[str]) -> str:
     """Link deviations and equations in prose; code, formulas, links and headings stay as they are."""
 

@@ -88,7 +88,8 @@ class LiveTraining(threading.Thread):
                 status = "stopped"
             label = f"Trained here: {ALGORITHMS[self.algorithm].label}, {training.episode} episodes"
             limit = self.state.cost_limit_fraction
-            self.policy = StoredPolicy.from_tensors(label, self.algorithm, training.policy(), limit)
+            if training.episode:
+                self.policy = StoredPolicy.from_tensors(label, self.algorithm, training.policy(), limit)
         except Exception as error:  # nothing else would report an exception in a thread
             status, self.problem = "failed", str(error).splitlines()[0]
         self.status = status

@@ -12,7 +12,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from mecpaper.explorer.playing import Result
-from mecpaper.explorer.state import Reported
+from mecpaper.explorer.state import Reported, span
 
 SLIDERS: dict[str, tuple[str, type, float, float, float, str]] = {
     "gain_db": ("Channel gain g, dB", widgets.FloatRangeSlider, -4.0, 20.0, 0.5, ".1f"),
@@ -24,7 +24,7 @@ SLIDERS: dict[str, tuple[str, type, float, float, float, str]] = {
 """Sliders by key of params.yaml: title, widget, minimum, maximum, step and format."""
 
 TILES = {
-    "reward": ("reward", "{:.3f}"),
+    "reward": ("reward per slot", "{:.3f}"),
     "sor": ("safe offload rate", "{:.1%}"),
     "offload_share": ("chunks sent", "{:.1%}"),
     "energy": ("energy, J", "{:.3f}"),
@@ -32,9 +32,16 @@ TILES = {
     "ecpr_m": ("ECPR-m", "{:.1%}"),
     "battery": ("mean battery, J", "{:.2f}"),
     "latency": ("latency, s", "{:.3f}"),
-    "accuracy": ("accuracy", "{:.3f}"),
+    "accuracy": ("accuracy, 0 to 1", "{:.3f}"),
 }
 """Measures above the figure: label and format."""
+
+THIRD_PANEL = (
+    "Third panel: one device is placed at each power and gain while all others transmit as they do; the darker, the "
+    "more often its chunk would be secure. Circles are requests that were sent, crosses those that were refused, "
+    "dotted lines the range of gains that is played."
+)
+"""Line below the figure."""
 
 CSS = """<style>
 .mx-tiles {display:flex; flex-wrap:wrap; gap:6px; line-height:1.25}
@@ -55,6 +62,17 @@ def line(kind: str, text: str) -> str:
     return f'<div class="mx-{kind}">{html.escape(text)}</div>'
 
 
+def marked(widget: Any, name: str) -> Any:
+    """Add the CSS class by which the page and the browser tests find a widget."""
+    widget.add_class(f"mx-{name}")
+    return widget
+
+
+def title(text: str) -> widgets.HTML:
+    """Make the title of a control."""
+    return widgets.HTML(line("title", text))
+
+
 def tiles(result: Result, at_default: Result, reported: Reported) -> str:
     """Format the measures as HTML, with their values at the default setting and the paper's if it has one."""
     parts = []
@@ -68,6 +86,21 @@ def tiles(result: Result, at_default: Result, reported: Reported) -> str:
         tile = f"<span>{name}</span><b>{value}</b><span>{note}</span>"
         parts.append(f'<div class="mx-tile" data-measure="{key}">{tile}</div>')
     return f'<div class="mx-tiles">{"".join(parts)}</div>'
+
+
+def changed(before: Result, after: Result) -> str:
+    """Say what differs between two states, and what it did to the measures, in one line; empty if nothing does."""
+    names = {key: title for key, (title, *_) in SLIDERS.items()} | {"episodes": "seed of the random episodes"}
+    pairs = [(text, before.state.range_of(key), after.state.range_of(key)) for key, text in names.items()]
+    moves = [f"{text}: {span(*old)} → {span(*new)}" for text, old, new in pairs if old != new]
+    if before.label != after.label:
+        moves.insert(0, f"{before.label} → {after.label}")
+    effects = [
+        f"{name} {style.format(before.measures[key])} → {style.format(after.measures[key])}"
+        for key, (name, style) in TILES.items()
+        if style.format(before.measures[key]) != style.format(after.measures[key])
+    ]
+    return f"{'; '.join(moves)}. {', '.join(effects) or 'No measure changed'}." if moves else ""
 
 
 def in_this_loop() -> Callable[[Callable[[], None]], Any]:

@@ -22,12 +22,12 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0173b2", "#de8f05", "#029e73", "#c446
 
 PANELS = (
     ("Secrecy rate of every request, Eq. 12", "worst-case secrecy rate, Mbit/s", ""),
-    ("Safe offload rate, SOR", "sent per request", ""),
-    ("Where offloading is secure", "transmit power, W", "gain g, dB"),
-    ("Battery, Eq. 8", "slot", "J"),
-    ("Reward and its terms, Eq. 24", "slot", ""),
-    ("Energy against its limit, Eq. 39", "slot", "J"),
-    ("Offload share", "slot", ""),
+    ("Safe offload rate, SOR", "share of a slot's requests that are sent", ""),
+    ("Where one device could send", "its transmit power, W", "its gain g, dB"),
+    ("Battery, Eq. 8", "slot", "J per device"),
+    ("Reward and its terms, Eq. 24", "slot", "per device and slot"),
+    ("Energy against its limit, Eq. 39", "slot", "J per device"),
+    ("Offload share", "slot", "share of chunks"),
 )
 """Title, x label and y label of each panel."""
 
@@ -41,7 +41,7 @@ def canvas() -> Figure:
     with matplotlib.rc_context(STYLE | style):
         figure = Figure(figsize=(12.6, 6.4))
         top = figure.add_gridspec(1, 3, left=0.04, right=0.955, top=0.945, bottom=0.59, wspace=0.17)
-        below = figure.add_gridspec(1, 4, left=0.04, right=0.985, top=0.435, bottom=0.075, wspace=0.22)
+        below = figure.add_gridspec(1, 4, left=0.045, right=0.985, top=0.435, bottom=0.075, wspace=0.22)
         places = [*(top[0, i] for i in range(3)), *(below[0, i] for i in range(4))]
         for place, (title, across, up) in zip(places, PANELS, strict=True):
             axes = figure.add_subplot(place)
@@ -137,7 +137,8 @@ def draw_sor(axes: Axes, result: Result, reported: Reported) -> None:
     axes.set_xlim(0.0, 1.02)
     if not len(result.slot_sor):
         return without_requests(axes)
-    count, bins = np.histogram(result.slot_sor, np.linspace(0.0, 1.02, 35))
+    # A slot has few requests, whose shares would make spikes in narrower bins.
+    count, bins = np.histogram(result.slot_sor, np.linspace(0.0, 1.0, 11))
     top, mean = count.max(), result.measures["sor"]
     axes.stairs(count, bins, fill=True, color=BLUE, alpha=0.35)
     axes.plot(result.episode_sor, np.full(len(result.episode_sor), -0.06 * top), "|", color=BLUE, markersize=9)
@@ -177,7 +178,7 @@ def draw_plane(axes: Axes, result: Result) -> None:
     axes.set(xlim=(left, right), ylim=(low, high))
     write_key(axes, [("○ sent", "0.15")])
     write_key(axes, [("✕ refused", ORANGE)], x=0.15)
-    write_key(axes, [("light: never secure, dark: always", BLUE)], x=0.98)
+    write_key(axes, [("dark: secure in every situation, light: in none", BLUE)], x=0.98, y=0.08)
     style = {"transform": axes.transAxes, "fontsize": 7.5, "ha": "right", "va": "top", "color": GREY}
     axes.text(1.15, -0.09, "the paper's\nattackers", **style)
 

@@ -105,6 +105,23 @@ def read_reported(root: Path) -> Reported:
     return rows["value"].astype(float).to_dict()
 
 
+def read_seeds(root: Path) -> dict[str, str]:
+    """Read which seed each stored policy has, with its reward and that of all seeds, by "algorithm/scenario".
+
+    A training keeps the policy of its first seed.
+    """
+    path = root / "data" / "runs" / "summary.csv"
+    runs = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["algorithm", "scenario", "seed", "reward"])
+    said = {}
+    for (algorithm, scenario), group in runs.groupby(["algorithm", "scenario"]):
+        kept, low, high = group.iloc[0], group["reward"].min(), group["reward"].max()
+        said[f"{algorithm}/{scenario}"] = (
+            f"Plays seed {kept['seed']}, which earned {kept['reward']:.3f} in its final evaluation; "
+            f"mean of {len(group)} seeds {group['reward'].mean():.3f} ({low:.3f} to {high:.3f})."
+        )
+    return said
+
+
 def snippet(settings: Config, state: State, algorithm: str) -> str:
     """Write the lines for params.yaml that make `dvc repro` train on a state and keep the policy.
 

@@ -18,26 +18,35 @@ from mecpaper.config import Config, ConfigError, find_root, load
 from mecpaper.config.registry import ALGORITHMS
 from mecpaper.env.game import Game
 from mecpaper.explorer.live import LEARNERS, LiveTraining, draw_live
-from mecpaper.explorer.parts import CSS, SLIDERS, LastOnly, in_this_loop, line, tiles
+from mecpaper.explorer.parts import (
+    CSS,
+    SLIDERS,
+    THIRD_PANEL,
+    LastOnly,
+    changed,
+    in_this_loop,
+    line,
+    marked,
+    tiles,
+    title,
+)
 from mecpaper.explorer.playing import DEVICE_EPISODES, Result, compute
 from mecpaper.explorer.plots import canvas, draw, png
-from mecpaper.explorer.state import State, operating_points, read_reported, snippet, span, state_of, values_of
+from mecpaper.explorer.state import (
+    State,
+    operating_points,
+    read_reported,
+    read_seeds,
+    snippet,
+    span,
+    state_of,
+    values_of,
+)
 from mecpaper.policies.library import read_controllers
 from mecpaper.policies.planner import PLANNER, find_plan
 from mecpaper.policies.stored import StoredPolicy
 
 WIDE = {"width": "96%"}
-
-
-def marked(widget: Any, name: str) -> Any:
-    """Add the CSS class by which the page and the browser tests find a widget."""
-    widget.add_class(f"mx-{name}")
-    return widget
-
-
-def title(text: str) -> widgets.HTML:
-    """Make the title of a control."""
-    return widgets.HTML(line("title", text))
 
 
 class LiveTab:
@@ -119,6 +128,8 @@ class LiveTab:
                 self.start.disabled, self.stop.disabled = False, True
             if training.status == "failed":
                 self.say(training.problem, "error")
+            elif training.status == "stopped" and training.policy is None:
+                self.say("Stopped before the first episode; nothing was learned.")
             elif training.policy is not None:
                 self.trained(training.policy)
                 end = "Stopped" if training.status == "stopped" else "Done"
@@ -139,7 +150,9 @@ class Explorer:
         # The tensors are small: a second thread would only slow down a live training.
         torch.set_num_threads(1)
         self.policies = read_controllers(self.root, self.settings)
-        self.reported = read_reported(self.root)
+        self.reported, self.seeds = read_reported(self.root), read_seeds(self.root)
+        self.history: list[State] = []
+        self.back: State | None = None  # to which an undo is on its way
         self.figure = canvas()
         self.at_default: dict[tuple[str, int], Result] = {}
         self.result: Result | None = None
@@ -168,13 +181,15 @@ class Explorer:
             self.sliders[key] = marked(slider, key)
             parts = [title(text), self.sliders[key], self.hints[key]]
             rows[key] = widgets.VBox(parts, layout={"margin": "0 0 4px 0"})
-        self.notice = widgets.HTML(layout=WIDE)
+        self.notice, self.change, self.seed = widgets.HTML(layout=WIDE), widgets.HTML(), widgets.HTML()
+        self.undo = marked(widgets.Button(description="↶ Undo", disabled=True, layout={"width": "90px"}), "undo")
+        self.undo.on_click(self._undo)
         self.numbers, self.footer, self.copy = widgets.HTML(), widgets.HTML(), widgets.HTML()
         layout = {"width": "100%", "max_width": "1400px"}
         self.picture = marked(widgets.Image(format="png", layout=layout), "picture")
         layout = {"width": "100%", "max_width": "900px", "height": "170px"}
         self.snippet = marked(widgets.Textarea(disabled=True, layout=layout), "snippet")
-        first = [title("Controller"), self.controller, title("Operating point"), self.points]
+        first = [title("Controller"), self.controller, self.seed, title("Operating point"), self.points]
         first += [title("Seed of the random episodes"), self.episodes]
         columns = [first, [rows[key] for key in ("gain_db", "battery_capacity", "harvest_fraction")]]
         columns.append([rows["devices"], rows["cost_limit_fraction"], self.notice])
@@ -183,7 +198,9 @@ class Explorer:
         controls = widgets.HBox(boxes, layout={"flex_flow": "row wrap"})
         tabs = widgets.Tab([self.live.view, widgets.VBox([self.snippet, self.copy])])
         tabs.titles = ("Live training", "Reproduce")
-        self.view = widgets.VBox([widgets.HTML(CSS), controls, self.numbers, self.picture, self.footer, tabs])
+        moved = widgets.HBox([self.undo, self.change], layout={"align_items": "center"})
+        parts = [widgets.HTML(CSS), controls, moved, self.numbers, self.picture]
+        self.view = widgets.VBox([*parts, widgets.HTML(line("hint", THIRD_PANEL)), self.footer, tabs])
         for widget in (*self.sliders.values(), self.controller, self.episodes):
             widget.observe(lambda change: self.redraw.request(), "value")
         self.points.observe(self._move_to_point, "value")
@@ -228,9 +245,18 @@ class Explorer:
         except ConfigError as error:
             return self._hint(state, str(error))
         self._hint(state, "")
+        if self.result is not None:
+            if self.back is None and self.result.state != state:
+                self.history.append(self.result.state)
+            self.change.value = line("hint", changed(self.result, result))
+        self.back = None if state == self.back else self.back
+        self.undo.disabled = not self.history
         self.result = result
-        self.numbers.value = tiles(result, at_default, self.reported)
-        self.picture.value = png(draw(result, self.reported, self.figure))
+        # The paper prints its numbers for its own algorithm.
+        policy = self._trained(state)
+        reported = self.reported if policy is not None and policy.algorithm == "cpo_maddpg" else {}
+        self.numbers.value = tiles(result, at_default, reported)
+        self.picture.value = png(draw(result, reported, self.figure))
         self.notice.value = "".join(line("note", text) for text in result.notices)
         self._show_snippet(state)
         self.drawn += 1
@@ -276,6 +302,7 @@ class Explorer:
         for key, hint in self.hints.items():
             text = f"paper {self.papers[key]}" + (f"; trained on {span(*trained[key])}" if key in trained else "")
             hint.value = line("hint", text) + (line("error", problem) if named == key else "")
+        self.seed.value = line("hint", self.seeds.get(state.controller, ""))
         if problem:
             self.footer.value = '<span class="mx-hint">The figure shows the last valid setting.</span>'
             if named not in self.hints:
@@ -284,7 +311,10 @@ class Explorer:
     def _show_snippet(self, state: State) -> None:
         policy = self._trained(state)
         fallback = "random" if state.controller == "random" else "cpo_maddpg"
-        self.snippet.value = snippet(self.settings, state, policy.algorithm if policy else fallback)
+        said = (
+            "" if policy or fallback == "random" else "# This controller is not trained; these lines train another.\n"
+        )
+        self.snippet.value = said + snippet(self.settings, state, policy.algorithm if policy else fallback)
         quoted = html.escape(self.snippet.value, quote=True).replace("\n", "&#10;")
         self.copy.value = (
             f'<button class="lm-Widget jupyter-widgets jupyter-button widget-button mx-copy" data-text="{quoted}" '
@@ -296,10 +326,19 @@ class Explorer:
         """Set all sliders to an operating point."""
         if not change["new"]:
             return
-        state = state_of(self.settings.scenario(change["new"]), "")
+        self._move(state_of(self.settings.scenario(change["new"]), ""))
+        self.points.value = ""
+
+    def _move(self, state: State) -> None:
+        """Set all sliders to a state."""
         for key, slider in self.sliders.items():
             slider.value = getattr(state, key)
-        self.points.value = ""
+
+    def _undo(self, button: Any) -> None:
+        """Return to the state before the last drawing."""
+        before = self.back = self.history.pop()
+        self._move(before)
+        self.controller.value, self.episodes.value = before.controller, before.episodes
 
     def _add(self, policy: StoredPolicy) -> None:
         """Add a policy that was trained live to the list of controllers, once."""

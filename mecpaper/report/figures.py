@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -24,6 +26,9 @@ from mecpaper.store.files import write_atomically
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
     "axes.grid": True,
     "grid.alpha": 0.3,
     "axes.spines.top": False,
@@ -33,6 +38,13 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "legend.frameon": False,
 }
+
+
+SHARES = ("ecpr_f", "ecpr_m", "sor", "offload_share")
+"""Measures between 0 and 1, whose axes begin at 0, so that panels can be compared."""
+
+MARKERS = "osD^vX"
+"""Markers of algorithms, in the order of `ALGORITHMS`."""
 
 
 def new_figure(width: float = 6.0, height: float = 3.6, columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -78,6 +90,8 @@ def draw_curves(
 ) -> None:
     """Draw learning curves: for each algorithm or other group the mean over seeds, with Student's interval as a band.
 
+    A single group also has a thin line for each seed.
+
     Args:
         axes: axes to draw on.
         curves: columns `by`, seed, episode and the measure; one row per point and seed.
@@ -97,12 +111,16 @@ def draw_curves(
             axes.dataLim.frozen().get_points(),
         )
         mean, lower, upper = interval(smooth, confidence)
+        if curves[by].nunique() == 1:
+            axes.plot(episodes, smooth.T, color=style.color, linewidth=0.6, alpha=0.6)
         axes.plot(episodes, mean, color=style.color, linestyle=style.dashes, label=name)
         axes.fill_between(episodes, lower, upper, color=style.color, alpha=0.2, linewidth=0)
         _scale(axes, before, episodes, smooth, (lower, upper))
     axes.set_xlabel("training episode")
     axes.set_ylabel(AXES[measure])
     axes.margins(x=0.01)
+    if measure in SHARES:
+        axes.set_ylim(bottom=0.0)
 
 
 def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
@@ -122,6 +140,8 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
 
 def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confidence: float, label: str = "") -> None:
     """Draw final measures over a setting: for each algorithm the mean with its interval, and every seed as a dot.
+
+    Algorithms stand side by side at each value of the setting; no line joins them, since it would join shifted points.
 
     Args:
         axes: axes to draw on.
@@ -144,12 +164,14 @@ def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confide
         points = [(level + shift, *interval(group[measure], confidence)) for level, group in runs.groupby(x)]
         at, mean, lower, upper = np.array(points, dtype=float).T
         reach = np.where(np.isfinite(upper), upper - mean, np.nan)
-        style: dict[str, Any] = {"color": color, "linestyle": algorithm.dashes, "linewidth": 1.2, "capsize": 2}
-        axes.errorbar(at, mean, reach, marker="o", markersize=3.5, label=algorithm.label, **style)
+        style: dict[str, Any] = {"color": color, "linestyle": "", "elinewidth": 1.2, "capsize": 2}
+        axes.errorbar(at, mean, reach, marker=MARKERS[place], markersize=4, label=algorithm.label, **style)
         _scale(axes, before, runs[x] + shift, runs[measure], (lower, upper))
     axes.set_xticks(levels)
     axes.set_xlabel(label or x)
     axes.set_ylabel(AXES[measure])
+    if measure in SHARES:
+        axes.set_ylim(bottom=0.0)
 
 
 def draw_groups(
@@ -185,17 +207,54 @@ def draw_groups(
         axes.legend(fontsize=7)
 
 
-def legend(figure: Figure, axes: Axes) -> None:
-    """Put the legend in a row above all axes, where it covers no data."""
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=6, fontsize=7)
+def name_lines(axes: Axes) -> None:
+    """Write the name of each line beside its right end, in its colour; names that would overlap are moved apart.
+
+    To be called when everything is drawn, since it depends on the limits of the axes.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    lines: list[Any] = [handle[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
+    axes.autoscale_view()
+    names = [fill(label, 16) for label in labels]
+    ends = [axes.transLimits.transform((0.0, line.get_ydata()[np.isfinite(line.get_ydata())][-1]))[1] for line in lines]
+    order = np.argsort(ends)
+    height = 11.0 / (0.7 * 72.0 * axes.figure.bbox_inches.height)  # type: ignore[union-attr]  # a line of text, in axes
+    sizes = [height * (1 + names[i].count("\n")) for i in order]
+    places = np.array(ends)[order]
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + (sizes[i] + sizes[i - 1]) / 2.0)
+    places[-1] = min(places[-1], max(1.0, ends[order[-1]]))
+    for i in range(len(places) - 2, -1, -1):
+        places[i] = min(places[i], places[i + 1] - (sizes[i] + sizes[i + 1]) / 2.0)
+    for i, place in zip(order, places, strict=True):
+        color, arrow = lines[i].get_color(), {"arrowstyle": "-", "shrinkA": 1, "shrinkB": 0, "linewidth": 0.8}
+        arrow |= {"relpos": (0.0, 0.5), "color": color, "linestyle": lines[i].get_linestyle().replace("None", "-")}
+        style: dict[str, Any] = {"xycoords": "axes fraction", "va": "center", "fontsize": 7, "annotation_clip": False}
+        axes.annotate(names[i], (1.0, ends[i]), (1.08, place), color=color, arrowprops=arrow, **style)
 
 
-def mark_reported(axes: Axes, value: float, text: str) -> None:
-    """Draw a number from the paper as a thin line, with its source as text."""
-    axes.axhline(value, color="0.35", linewidth=0.8, linestyle=(0, (6, 3)))
-    axes.annotate(
-        text, (0.99, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6.5, color="0.3"
-    )
+def mark(axes: Axes, value: float, text: str, at: float | None = None) -> None:
+    """Draw a reference value as a thin line with its name: one of the paper, or of a policy that does not learn.
+
+    Args:
+        axes: axes to draw on.
+        value: height of the line.
+        text: its name.
+        at: level of the setting to which the value belongs; by default the line spans the axes.
+    """
+    where: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (6, 3)), "zorder": 1.5}
+    if at is None:
+        axes.axhline(value, **where)
+    else:
+        axes.plot([at - 0.35, at + 0.35], [value, value], **where)
+    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.3}
+    place = ((0.01, value), ("axes fraction", "data")) if at is None else ((at - 0.35, value), "data")
+    axes.annotate(text, place[0], xycoords=place[1], va="bottom", fontsize=7, color="0.3", bbox=box, zorder=5)
+
+
+def late(curves: pd.DataFrame) -> pd.DataFrame:
+    """Select the last 60 % of a training, where the differences at the end can be seen."""
+    return curves[curves["episode"] >= 0.4 * curves["episode"].max()]
 
 
 def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: int = 0) -> None:
@@ -218,7 +277,7 @@ def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: i
     else:
         what = f"{count} seeds (dots), noise-free evaluation of the final policies.\n"
         what += f"Mean over seeds with its {confidence:.0%} interval (Student's)."
-    figure.supxlabel(f"scale {runs['scale'].iloc[0]}, {what}", fontsize=6.5, color="0.35")
+    figure.supxlabel(f"scale {runs['scale'].iloc[0]}, {what}", fontsize=7, color="0.35")
 
 
 def save(figure: Figure, folder: Path, name: str) -> dict[str, Path]:

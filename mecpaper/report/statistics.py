@@ -128,3 +128,17 @@ def best_plan(planner: pd.DataFrame, policy: str = "stationary", constrained: bo
     """
     chosen = (planner["policy"] == policy) & (planner["constrained"] == constrained)
     return float(planner.loc[chosen, "reward"].max())
+
+
+def yardsticks(curves: pd.DataFrame, planner: pd.DataFrame) -> dict[str, float]:
+    """Collect rewards that need no learning: of the planner and the always-local plan within the limit, and untrained.
+
+    Args:
+        curves: learning curves; the untrained reward is the mean of the learners' at episode 0.
+        planner: data/runs/planner.csv.
+    Returns:
+        Name -> reward.
+    """
+    untrained = curves.loc[(curves["episode"] == 0) & (curves["algorithm"] != "random"), "reward"].mean()
+    plans = {"planner": best_plan(planner), "always local": best_plan(planner, "always-local")}
+    return plans | {"untrained": float(untrained)}

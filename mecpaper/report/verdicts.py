@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
+from mecpaper.report.figures import STYLE, new_figure
 from mecpaper.report.labels import VERDICTS
 
 REACH = 40.0
@@ -48,21 +51,22 @@ def draw_claims(axes: Axes, statements: pd.DataFrame, verdicts: pd.DataFrame) ->
     axes.set(xlim=(-REACH, REACH), ylim=(row - GAP, -1.0))
     axes.set_xticks([-10, -1, 0, 1, 10], ["-10", "-1", "0", "1", "10"], fontsize=7)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_yticks(list(ticks), list(ticks.values()), fontsize=6.5)
+    axes.set_yticks(list(ticks), list(ticks.values()), fontsize=7)
     axes.tick_params(axis="y", length=0)
     axes.grid(False)
+    axes.spines["left"].set_visible(False)
     axes.set_xlabel("effect in margins, positive for the paper", fontsize=7)
 
 
 def _letter(axes: Axes, row: float, letter: str, color: str) -> None:
     box = {"boxstyle": "square,pad=0.15", "facecolor": color, "edgecolor": "0.4", "linewidth": 0.4, "alpha": 0.5}
     axes.annotate(
-        letter, (1.04, row), xycoords=("axes fraction", "data"), ha="center", va="center", fontsize=6.5, bbox=box
+        letter, (1.04, row), xycoords=("axes fraction", "data"), ha="center", va="center", fontsize=7, bbox=box
     )
 
 
 def _draw_statement(axes: Axes, row: float, entry: Any) -> None:
-    letter: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 4.5, "color": "0.4"}
+    letter: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7, "color": "0.4"}
     axes.annotate(str(entry.id).lstrip("0123456789"), (0.008, row), **letter)
 
     def place(value: float) -> float:
@@ -98,6 +102,18 @@ def key(answers: list[str]) -> list[Any]:
     entries.append(Line2D([], [], marker="|", color="0", linestyle="", markeredgewidth=1.2, label="size as printed"))
     entries.append(Patch(facecolor="0.9", label="no practical size"))
     return entries
+
+
+def picture(statements: pd.DataFrame, verdicts: pd.DataFrame) -> bytes:
+    """Draw one claim as SVG, for a page of its own; arguments as for `draw_claims`."""
+    figure, (axes,) = new_figure(6.0, 1.1 + 0.2 * len(statements))
+    draw_claims(axes, statements, verdicts)
+    axes.set_yticks([])
+    figure.legend(handles=key([*statements["answer"]]), loc="outside lower center", ncols=3, fontsize=7)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def draw_grid(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> None:

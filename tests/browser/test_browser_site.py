@@ -14,7 +14,8 @@ PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}
 KINDS = (
     "index",
-    "claims",
+    "claims/index",
+    "claims/claim06",
     "figures/index",
     "figures/fig04",
     "equations/index",
@@ -118,6 +119,27 @@ def test_search_finds_and_leads_there(opened, console_errors, screenshots):
     assert console_errors == []
 
 
+def test_search_by_number_and_by_abbreviation_begins_with_the_definition(opened):
+    for words, target in (("Eq. 12", "equations/eq12.html"), ("SOR", "index.html")):
+        page = opened("index")
+        field = page.locator("input[name=q]:visible").first
+        field.fill(words)
+        field.press("Enter")
+        page.wait_for_selector("#search-results ul.search li a")
+        page.wait_for_timeout(1000)
+        first = page.locator("#search-results ul.search li a").first
+        assert target in first.evaluate("link => link.href"), words
+
+
+def test_verdicts_are_filtered(opened):
+    page = opened("index")
+    rows = page.locator("table.verdicts tbody tr:visible")
+    before = rows.count()
+    page.get_by_label("Place").select_option("Fig 4")
+    assert 0 < rows.count() < before and all("Fig 4" in text for text in rows.all_inner_texts())
+    assert f"{rows.count()} of {before} claims" in page.locator(".filters").inner_text()
+
+
 def test_both_colour_schemes(opened, console_errors, screenshots):
     def brightness() -> float:
         colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -142,7 +164,7 @@ def test_both_colour_schemes(opened, console_errors, screenshots):
 def test_from_a_figure_two_clicks_lead_to_claim_cell_and_function(opened, browser_page, console_errors):
     opened("index")
     for words, target in (
-        ("Claim 1", "claims.html#claim-1"),
+        ("Claim 1", "claims/claim01.html#claim-1"),
         ("the cell that makes it", "notebooks/20_overall_comparison.html#cell-20-overall-comparison-"),
         (
             "mecpaper.report.figures.draw_curves",
@@ -169,4 +191,4 @@ def test_the_menu_of_a_phone(opened, browser_page, screenshots):
     page.screenshot(path=screenshots / "site-menu-phone.png")
     page.locator(".sidebar-tree a", has_text="Claims").first.click()
     page.wait_for_load_state()
-    assert page.url.endswith("claims.html")
+    assert page.url.endswith("claims/index.html")
