@@ -1,7 +1,10 @@
 # Short names for commands. Every target builds .venv from requirements.lock if it is missing or older than the lock.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-BIN := $(CURDIR)/.venv/bin
-export PATH := $(BIN):$(PATH)
+FITS := import sys; sys.exit(not (3, 11, 5) <= sys.version_info < (3, 15))
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+  $$name -c '$(FITS)' 2>/dev/null && echo $$name && break; done)
+# Relative, since make divides at blanks what stands for a path.
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 # DVC unpickles files in this cache, whose default place is writable by everyone on the machine (CVE-2025-69872).
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
@@ -25,9 +28,9 @@ help:
 
 # Most of the installed modules are never imported: those that are get compiled then.
 .venv/.ready: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 5) <= sys.version_info < (3, 12))' || \
-	  { echo "Python 3.11 (3.11.5 or later) is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
-	$(PYTHON) -m venv .venv
+	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || \
+	  { echo "Python 3.11.5 to 3.14 is needed: make PYTHON=/path/to/python3 ..."; exit 1; }
+	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -88,9 +91,11 @@ audit: .venv/.ready
 bench: .venv/.ready
 	python -m benchmarks
 
+# For later Pythons tinyscaler, which SuperSuit needs, would have to be compiled.
 lock: .venv/.ready
-	{ echo "# Exact versions of the environment, for Python 3.11. Made by 'make lock' from pyproject.toml."; \
-	  python -m pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock
+	{ echo "# Exact versions of the environment, for Python 3.11 to 3.14. Made by 'make lock' from pyproject.toml."; \
+	  python -m pip freeze --all --exclude pip --exclude-editable | \
+	  sed -E 's/\+cpu$$//; s/^(SuperSuit|tinyscaler)==.*/&; python_version < "3.13"/'; } > requirements.lock
 
 clean:
 	rm -rf build .venv

@@ -1,5 +1,7 @@
 """Figures and tables: drawn from made-up runs, the same bytes each time, numbers as computed by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,7 +117,7 @@ def test_names_beside_lines_do_not_overlap_and_keep_the_order_of_the_ends():
     figure.canvas.draw()
     boxes = [text.get_window_extent() for text in axes.texts]
     assert [text.get_text() for text in axes.texts] == [f"line {place}" for place in range(6)]
-    assert all(below.y1 <= above.y0 + 1.0 for below, above in zip(boxes, boxes[1:], strict=False))
+    assert all(below.y1 <= above.y0 + 1.0 for below, above in pairwise(boxes))
 
 
 def test_yardsticks_are_the_best_plans_within_the_limit_and_the_untrained_learners(curves):

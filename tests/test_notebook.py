@@ -1,5 +1,7 @@
 """Notebooks in git are normalised, and the runner leaves the same bytes each time."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +76,67 @@ def test_a_failing_notebook_is_left_unchanged_and_reported_in_one_line(root, tmp
     assert done.returncode == 1
     assert path.read_bytes() == before
     assert "cell 2: ValueError: seeds = [1, 1]: each seed once" in done.stderr.splitlines()[-1]
+
+
+def test_kernels_profiles_and_styles_of_the_user_change_nothing(root, tmp_path, monkeypatch):
+    _project(root, tmp_path)
+    path = tmp_path / "a.ipynb"
+    draw = "figure, (axes,) = figures.new_figure()\naxes.plot([1, 2])\nfigures.save(figure, Path(), 'drawn')"
+    _write(path, "import sys\nsys.executable", f"from pathlib import Path\nfrom mecpaper.report import figures\n{draw}")
+    notebook.run(path)
+    calm = path.read_bytes(), (tmp_path / "drawn.svg").read_bytes()
+
+    user = tmp_path / "user"
+    for name, text in {
+        "ipython/profile_default/startup/00.py": "raise SystemExit('the profile ran')",
+        "ipython/profile_default/ipython_config.py": "get_config().InteractiveShell.ast_node_interactivity = 'all'",
+        "startup.py": "print('started')",
+        "kernels/python3/kernel.json": json.dumps({"argv": ["/none"], "display_name": "R", "language": "R"}),
+        "matplotlibrc": "font.family: serif\nlines.linewidth: 3\nsavefig.dpi: 200\nno.such.key: 1\ntext.usetex: True\n",
+    }.items():
+        (user / name).parent.mkdir(parents=True, exist_ok=True)
+        (user / name).write_text(text)
+    monkeypatch.setenv("IPYTHONDIR", str(user / "ipython"))
+    monkeypatch.setenv("PYTHONSTARTUP", str(user / "startup.py"))
+    monkeypatch.setenv("JUPYTER_PATH", str(user))
+    monkeypatch.setenv("MATPLOTLIBRC", str(user))
+    notebook.run(path)
+    assert (path.read_bytes(), (tmp_path / "drawn.svg").read_bytes()) == calm
+    assert sys.executable.encode() in calm[0] and os.environ["JUPYTER_PATH"] == str(user)
+
+
+def test_a_style_of_the_user_does_not_reach_figures_drawn_without_a_kernel(tmp_path):
+    (tmp_path / "matplotlibrc").write_text("lines.linewidth: 7\n")
+    code = "from mecpaper.report.figures import matplotlib as m; print(m.rcParams['lines.linewidth'])"
+    environment = os.environ | {"MATPLOTLIBRC": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "1.5\n", done.stderr
+
+
+def test_a_kernel_that_is_killed_is_one_line_with_its_cell(root, tmp_path, capsys):
+    path = tmp_path / "a.ipynb"
+    _write(path, "x = 1", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "x")
+    before = path.read_bytes()
+    assert notebook.run_all([path]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert told[-1].startswith(f"{path}, cell 2: the kernel was killed") and path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file"),
+        (b"<<<<<<< HEAD\n{}", "not a notebook"),
+        (b"", "not a notebook"),
+        (b'{"cells": 1}', "not a notebook"),
+        (b"[]", "not a notebook"),
+        (b"\xff", "not a notebook"),
+    ],
+)
+def test_a_damaged_notebook_is_one_line(content, reason, tmp_path, capsys):
+    path = tmp_path / "a.ipynb"
+    if content is not None:
+        path.write_bytes(content)
+    assert notebook.run_all([path]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{path}: ") and reason in line

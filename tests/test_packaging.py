@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -25,6 +26,8 @@ STACK = {
 }
 """Modules that a plain `pip install .` does not bring."""
 
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+
 EXTRAS = {
     "edition": "site",
     "env.parallel": "game",
@@ -35,6 +38,7 @@ EXTRAS = {
     "report.figures": "figures",
     "report.pictures": "notebooks",
     "report.training": "figures",
+    "report.verdicts": "figures",
 }
 """Room or module of the package that cannot be imported without an extra -> the extra."""
 
@@ -46,12 +50,24 @@ def project():
 
 @cache
 def locked():
-    """Name -> version of requirements.lock."""
+    """Name -> requirement of requirements.lock, with an exact version."""
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
-    assert all(len(pair) == 2 for pair in pairs)
-    assert len({canonicalize_name(name) for name, _ in pairs}) == len(pairs)
-    return {canonicalize_name(name): version for name, version in pairs}
+    requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"==[^*,]+", str(requirement.specifier)) for requirement in requirements)
+    found = {canonicalize_name(requirement.name): requirement for requirement in requirements}
+    assert len(found) == len(requirements)
+    return found
+
+
+def version(name):
+    """Version of requirements.lock."""
+    return str(locked()[name].specifier).removeprefix("==")
+
+
+def is_needed(requirement, python):
+    """Whether a requirement holds on a Python such as "3.12"; on the system that runs the tests."""
+    environment = {"python_version": python, "python_full_version": f"{python}.5", "extra": ""}
+    return requirement.marker is None or requirement.marker.evaluate(environment)
 
 
 def read_yaml(name):
@@ -84,8 +100,11 @@ def test_importing_the_model_loads_nothing_of_the_notebook_stack(module):
 def test_without_extras_all_but_a_few_modules_can_be_imported():
     code = f"""
 import importlib, pkgutil, sys
-for name in {sorted(STACK)}:
-    sys.modules[name] = None
+class Absent:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in {sorted(STACK)}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Absent())
 import mecpaper
 for module in pkgutil.walk_packages(mecpaper.__path__, "mecpaper."):
     part = module.name.removeprefix("mecpaper.")
@@ -138,18 +157,50 @@ def test_the_lock_has_a_version_in_range_of_every_dependency():
             continue
         assert name in locked(), f"{name}: not in requirements.lock"
         assert requirement.specifier, f"{name}: no range"
-        assert requirement.specifier.contains(locked()[name]), f"{requirement}: {locked()[name]} is locked"
+        assert requirement.specifier.contains(version(name)), f"{requirement}: {version(name)} is locked"
+        assert requirement.marker == locked()[name].marker
 
 
-def test_the_lock_needs_nothing_that_it_does_not_name():
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_lock_needs_nothing_that_it_does_not_name(python):
+    names = {name for name, requirement in locked().items() if is_needed(requirement, python)}
     absent = set()
-    for name in locked():
-        for line in importlib.metadata.requires(name) or ():
-            requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                absent |= {canonicalize_name(requirement.name)} - set(locked()) - {"pip"}
+    for name in names:
+        try:
+            needed = importlib.metadata.requires(name) or ()
+        except importlib.metadata.PackageNotFoundError:
+            assert locked()[name].marker is not None, name
+            continue
+        absent |= {canonicalize_name(one.name) for one in map(Requirement, needed) if is_needed(one, python)}
+    absent -= names | {"pip"}
     # What torch's builds for CUDA bring.
     assert not {name for name in absent if not name.startswith(("nvidia-", "cuda-", "triton"))}
+
+
+def test_whoever_imports_the_package_is_free_in_the_versions_of_its_other_packages():
+    bounds = [Requirement(line).specifier for line in project()["dependencies"]]
+    assert {specifier.operator for specifiers in bounds for specifier in specifiers} == {">="}
+
+
+@pytest.mark.parametrize("python", ["3.10.9", "3.11.4", *(f"{python}.5" for python in PYTHONS), "3.15.0"])
+def test_make_takes_the_first_python_that_fits_and_refuses_others_in_one_line(python, tmp_path):
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    fake = tmp_path / "bin" / "python3"
+    fake.parent.mkdir()
+    code = f"import sys; sys.version_info = {(*map(int, python.split('.')), 'final', 0)}; exec(sys.argv[1])"
+    fake.write_text(
+        f'#!/bin/sh\n[ "$1" = -m ] && echo "made with -m $2" && exit 9\nexec {sys.executable} -c "{code}" "$2"\n'
+    )
+    fake.chmod(0o755)
+    environment = {"PATH": str(fake.parent)}
+    done = subprocess.run(
+        [shutil.which("make"), "train"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    if ".".join(python.split(".")[:2]) in PYTHONS and python != "3.11.4":
+        assert "made with -m venv" in done.stdout
+    else:
+        assert "Python 3.11.5 to 3.14 is needed" in done.stdout and len(done.stdout.splitlines()) == 1
 
 
 def test_the_tools_that_judge_code_are_pinned():
@@ -164,14 +215,14 @@ def test_conda_gets_the_same_python_and_the_same_versions():
     assert last == {"pip": ["-r requirements.lock", "-e ."]}
     assert "pip" in named
     for line in named:
-        name, _, version = line.partition("=")
+        name, _, number = line.partition("=")
         if name == "python":
-            assert version == "3.11" and SpecifierSet(project()["requires-python"]).contains(version)
+            assert number in PYTHONS and SpecifierSet(project()["requires-python"]).contains(number)
         elif name != "pip":
-            assert not version or SpecifierSet(f"=={version}.*").contains(locked()[canonicalize_name(name)]), line
+            assert not number or SpecifierSet(f"=={number}.*").contains(version(canonicalize_name(name))), line
 
 
-def test_the_workflow_runs_what_ci_runs_on_the_same_python():
+def test_the_workflow_runs_what_ci_runs_on_every_python():
     text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
     commands = make_commands((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
     assert {"make test", "make browser"} <= set(commands) and make_commands(text) == commands
@@ -182,7 +233,8 @@ def test_the_workflow_runs_what_ci_runs_on_the_same_python():
         used = [step["uses"] for step in job["steps"] if "uses" in step]
         assert all(re.fullmatch(r"actions/[\w-]+@v\d+", action) for action in used)
         (python,) = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
-        assert python == {"python-version": "3.11"}
+        assert python == {"python-version": "${{ matrix.python }}"}
+        assert tuple(job["strategy"]["matrix"]["python"]) == PYTHONS
 
 
 def test_commits_are_checked_as_make_lint_does_and_from_this_environment():

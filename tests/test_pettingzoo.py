@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import supersuit
 import torch
 from gymnasium.spaces import Box
 from pettingzoo.test import parallel_api_test, parallel_seed_test
@@ -156,6 +155,7 @@ def mean_return(env, model):
 
 def test_a_public_learner_improves_its_policy_through_it(settings):
     """PPO of Stable-Baselines3, one policy shared by all devices, on a short game with a constant channel."""
+    supersuit = pytest.importorskip("supersuit", reason="for later Pythons it has to be compiled")
     env = parallel_env(settings.game.changed(devices=3, chunks=1, slots=4, gain_db=[9.0, 9.0]))
     set_random_seed(0)
     env.reset(seed=0)

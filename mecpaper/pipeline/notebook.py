@@ -5,12 +5,14 @@ Work inside the kernel reports its progress through a small file, which is shown
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,33 +92,80 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
+class NotebookError(RuntimeError):
+    """A notebook that cannot be read, or whose kernel died; the message is one line."""
+
+
 def run(path: Path) -> None:
     """Execute a notebook in its folder and replace it by the normalised result.
 
     Args:
         path: the notebook; unchanged if a cell fails.
     Raises:
+        NotebookError: the file is no notebook, or the kernel died.
         papermill.PapermillExecutionError: a cell failed.
     """
     import nbformat
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
-    with tempfile.TemporaryDirectory() as folder:
-        executed, progress = Path(folder) / path.name, Path(folder) / "progress"
-        os.environ[PROGRESS_VARIABLE] = str(progress)
+    _check(path)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        executed, progress = folder / path.name, folder / "progress"
         stop = threading.Event()
         watcher = threading.Thread(target=_watch, args=(progress, stop), daemon=True)
         watcher.start()
         try:
-            papermill.execute_notebook(
-                str(path), str(executed), cwd=str(path.parent), progress_bar=False, kernel_name="python3"
-            )
+            with _own_kernel(folder, {PROGRESS_VARIABLE: str(progress)}):
+                papermill.execute_notebook(
+                    str(path), str(executed), cwd=str(path.parent), progress_bar=False, kernel_name="python3"
+                )
+        except DeadKernelError:
+            code = [cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"]
+            at = sum(cell.metadata.papermill.get("start_time") is not None for cell in code)
+            raise NotebookError(
+                f"{path}, cell {at}: the kernel was killed, as the system does when memory runs out; "
+                "the same command starts this notebook again"
+            ) from None
         finally:
             stop.set()
             watcher.join()
-            del os.environ[PROGRESS_VARIABLE]
         notebook = normalise(nbformat.read(executed, as_version=4))
     write_atomically(path, nbformat.writes(notebook) + "\n")
+
+
+def _check(path: Path) -> None:
+    """Raise NotebookError unless the file is a notebook."""
+    import nbformat
+
+    try:
+        nbformat.validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise NotebookError(
+            f"{path}: cannot be read ({error.strerror}); restore it from the project's source"
+        ) from None
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise NotebookError(f"{path}: not a notebook ({reason}); resolve a conflict in it, or restore it") from None
+
+
+@contextmanager
+def _own_kernel(folder: Path, variables: dict[str, str]) -> Iterator[None]:
+    """Make the kernel "python3" this interpreter, free of the user's kernels, profiles, start-up files and styles."""
+    (folder / "matplotlibrc").touch()
+    own = {"IPYTHONDIR": str(folder / "ipython"), "PYTHONSTARTUP": "", "MATPLOTLIBRC": str(folder)}
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel = {"argv": command, "display_name": "Python 3", "language": "python", "env": own | variables}
+    write_atomically(folder / "kernels" / "python3" / "kernel.json", json.dumps(kernel))
+    before = os.environ.get("JUPYTER_PATH")
+    os.environ["JUPYTER_PATH"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["JUPYTER_PATH"]
+        if before is not None:
+            os.environ["JUPYTER_PATH"] = before
 
 
 def _watch(path: Path, stop: threading.Event) -> None:
@@ -144,6 +193,9 @@ def run_all(paths: Sequence[Path]) -> int:
     for path in paths:
         try:
             run(path)
+        except NotebookError as error:
+            print(error, file=sys.stderr)
+            return 1
         except papermill.PapermillExecutionError as error:
             plain = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue)
             print(f"{path}, cell {error.exec_count}: {error.ename}: {plain}", file=sys.stderr)

@@ -23,6 +23,9 @@ from mecpaper.report.labels import ORDER as ORDER
 from mecpaper.report.statistics import interval, running_mean
 from mecpaper.store.files import write_atomically
 
+# The figures are those of the paper, not of the user's matplotlibrc.
+matplotlib.rcdefaults()
+
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.labelsize": 8,
