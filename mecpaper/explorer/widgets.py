@@ -17,19 +17,9 @@ from matplotlib.figure import Figure
 from mecpaper.config import Config, ConfigError, find_root, load
 from mecpaper.config.registry import ALGORITHMS
 from mecpaper.env.game import Game
+from mecpaper.explorer import parts
 from mecpaper.explorer.live import LEARNERS, LiveTraining, draw_live
-from mecpaper.explorer.parts import (
-    CSS,
-    SLIDERS,
-    THIRD_PANEL,
-    LastOnly,
-    changed,
-    in_this_loop,
-    line,
-    marked,
-    tiles,
-    title,
-)
+from mecpaper.explorer.parts import SLIDERS, LastOnly, in_this_loop, line, marked, title
 from mecpaper.explorer.playing import DEVICE_EPISODES, Result, compute
 from mecpaper.explorer.plots import canvas, draw, png
 from mecpaper.explorer.state import (
@@ -179,8 +169,8 @@ class Explorer:
             options: dict[str, Any] = {"min": min(minimum, *ends), "max": max(maximum, *ends), "step": step}
             slider = kind(value=getattr(start, key), readout_format=style, layout=WIDE, **options)
             self.sliders[key] = marked(slider, key)
-            parts = [title(text), self.sliders[key], self.hints[key]]
-            rows[key] = widgets.VBox(parts, layout={"margin": "0 0 4px 0"})
+            row = [title(text), self.sliders[key], self.hints[key]]
+            rows[key] = widgets.VBox(row, layout={"margin": "0 0 4px 0"})
         self.notice, self.change, self.seed = widgets.HTML(layout=WIDE), widgets.HTML(), widgets.HTML()
         self.undo = marked(widgets.Button(description="↶ Undo", disabled=True, layout={"width": "90px"}), "undo")
         self.undo.on_click(self._undo)
@@ -199,8 +189,8 @@ class Explorer:
         tabs = widgets.Tab([self.live.view, widgets.VBox([self.snippet, self.copy])])
         tabs.titles = ("Live training", "Reproduce")
         moved = widgets.HBox([self.undo, self.change], layout={"align_items": "center"})
-        parts = [widgets.HTML(CSS), controls, moved, self.numbers, self.picture]
-        self.view = widgets.VBox([*parts, widgets.HTML(line("hint", THIRD_PANEL)), self.footer, tabs])
+        top = [widgets.HTML(parts.CSS), controls, moved, self.numbers, self.picture]
+        self.view = widgets.VBox([*top, widgets.HTML(line("hint", parts.THIRD_PANEL)), self.footer, tabs])
         for widget in (*self.sliders.values(), self.controller, self.episodes):
             widget.observe(lambda change: self.redraw.request(), "value")
         self.points.observe(self._move_to_point, "value")
@@ -248,14 +238,14 @@ class Explorer:
         if self.result is not None:
             if self.back is None and self.result.state != state:
                 self.history.append(self.result.state)
-            self.change.value = line("hint", changed(self.result, result))
+            self.change.value = line("hint", parts.changed(self.result, result))
         self.back = None if state == self.back else self.back
         self.undo.disabled = not self.history
         self.result = result
         # The paper prints its numbers for its own algorithm.
         policy = self._trained(state)
         reported = self.reported if policy is not None and policy.algorithm == "cpo_maddpg" else {}
-        self.numbers.value = tiles(result, at_default, reported)
+        self.numbers.value = parts.tiles(result, at_default, reported)
         self.picture.value = png(draw(result, reported, self.figure))
         self.notice.value = "".join(line("note", text) for text in result.notices)
         self._show_snippet(state)

@@ -251,8 +251,9 @@ def mark(axes: Axes, value: float, text: str, at: float | None = None) -> None:
     else:
         axes.plot([at - 0.35, at + 0.35], [value, value], **where)
     box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.3}
-    place = ((0.01, value), ("axes fraction", "data")) if at is None else ((at - 0.35, value), "data")
-    axes.annotate(text, place[0], xycoords=place[1], va="bottom", fontsize=7, color="0.3", bbox=box, zorder=5)
+    place, system = ((0.01, value), ("axes fraction", "data")) if at is None else ((at - 0.35, value), "data")
+    style: dict[str, Any] = {"textcoords": "offset points", "va": "bottom", "fontsize": 7, "color": "0.3", "zorder": 5}
+    axes.annotate(text, place, (0, 1.5), xycoords=system, bbox=box, **style)
 
 
 def late(curves: pd.DataFrame) -> pd.DataFrame:
