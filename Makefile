@@ -43,6 +43,8 @@ demo: .venv/.ready
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: export OMP_NUM_THREADS := 1
+test: export IPYTHONDIR := $(CURDIR)/build/ipython
+test: export PYTHONSTARTUP :=
 test: .venv/.ready
 	python -m pytest -m "not browser" $(PARALLEL)
 	python -m pytest --nbval --nbval-current-env -p no:cacheprovider $(PARALLEL) notebooks
@@ -65,8 +67,7 @@ site: .venv/.ready
 	python -m mecpaper site
 
 repro: .venv/.ready
-	python -m mecpaper notebook
-	python -m dvc repro
+	python -m mecpaper repro
 
 train: .venv/.ready
 	python -m mecpaper train

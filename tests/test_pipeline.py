@@ -179,6 +179,40 @@ def test_a_changed_number_reruns_what_depends_on_it_and_nothing_else(root, tmp_p
         assert _rerun_for_params(folder) == stages
 
 
+def test_in_an_unpacked_archive_with_an_odd_name_and_nothing_activated_make_rebuilds_what_is_gone(root, tmp_path):
+    """Of the stages one is enough: all run the same interpreter."""
+    folder = _linked(root, tmp_path / "my project ü", *rebuild.SOURCES, ".dvcignore", ".dvc/config", "Makefile")
+    yaml, text = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.dump({"stages": {"collect": yaml.load((root / "dvc.yaml").read_text())["stages"]["collect"]}}, text)
+    _write(folder / "dvc.yaml", text.getvalue())
+    (folder / ".venv").symlink_to(sys.prefix)
+    shutil.copytree(root / "data" / "runs", folder / "data" / "runs")
+    gone = folder / "data" / "runs" / "summary.csv"
+    gone.unlink()
+    # A dependency that is older than its target is not made again.
+    command = [shutil.which("make"), "--old-file=.venv/.ready", "repro"]
+    done = subprocess.run(command, cwd=folder, env={"PATH": os.defpath}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert gone.read_bytes() == (root / "data" / "runs" / "summary.csv").read_bytes()
+    assert not (folder / ".git").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["Makefile", "dvc.yaml", ".ci/run", "data/runs/a.csv", "notebooks/a.ipynb", "mecpaper/a.py"]
+)
+def test_a_checkout_has_the_same_line_ends_whatever_git_is_told(root, name, tmp_path):
+    git = ["git", "-C", str(tmp_path), "-c", "core.autocrlf=true", "-c", "user.name=a", "-c", "user.email=a@b"]
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"one\ntwo\n")
+    shutil.copy(root / ".gitattributes", tmp_path)
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *arguments], check=True)
+    path.unlink()
+    subprocess.run([*git, "checkout", "-q", "--", name], check=True)
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
 def test_the_switch_is_one_line(root):
     text = (root / "params.yaml").read_text()
     assert "\nscale: smoke " in rebuild.with_scale(text, "smoke")

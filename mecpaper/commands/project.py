@@ -106,6 +106,16 @@ def demo(options: argparse.Namespace) -> int:
     return 0
 
 
+@command("repro", PIPELINE)
+def repro(options: argparse.Namespace) -> int:
+    """Rebuild what has changed: check params.yaml, then run dvc repro with this interpreter."""
+    from mecpaper.pipeline.rebuild import dvc
+
+    root = find_root()
+    load(root / "params.yaml")
+    return dvc(root, "repro")
+
+
 def _rebuild(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scale", help="name of a scale in params.yaml")
     parser.add_argument("folder", type=Path, help="folder to work in")

@@ -98,16 +98,21 @@ def rebuild(root: Path, folder: Path, scale: str) -> int:
 
 def _rebuild(root: Path, folder: Path, scale: str) -> int:
     prepare(root, folder, scale)
-    own = {"MECPAPER_ROOT": str(folder), "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
-    # The Makefile explains why DVC's cache is not in its usual place.
-    environment = os.environ | own | {"DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "tmp" / "site")}
-    dvc = [sys.executable, "-m", "dvc"]
-    if not (folder / ".dvc").exists():
-        subprocess.run([*dvc, "init", "--no-scm", "--quiet"], cwd=folder, env=environment, check=True)
-    status = subprocess.run([*dvc, "repro"], cwd=folder, env=environment).returncode
+    if not (folder / ".dvc").exists() and (status := dvc(folder, "init", "--no-scm", "--quiet")):
+        return status
+    status = dvc(folder, "repro")
     if status == 0:
         (folder / UNFINISHED).unlink()
     return status
+
+
+def dvc(folder: Path, *arguments: str) -> int:
+    """Run DVC in a folder and return its exit status; stages run this interpreter, activated or not."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    own = {"MECPAPER_ROOT": str(folder), "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1", "PATH": path}
+    # The Makefile explains why DVC's cache is not in its usual place.
+    environment = os.environ | own | {"DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "tmp" / "site")}
+    return subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment).returncode
 
 
 def outcome(folder: Path) -> str:
