@@ -147,6 +147,18 @@ def binary_offload(action: Tensor, chunks: int) -> Tensor:
     return torch.cat([signal + (hard - signal).detach(), parts[..., 1:]], dim=-1).flatten(-2)
 
 
+def _columns(game: Game, sees_action: bool) -> list[list[int]]:
+    """Columns of observation and action that concern each chunk: what all chunks share, then what is its own."""
+    names, size = game.observation_names, game.action_size // game.chunks
+    shared = [i for i, name in enumerate(names) if not name.rsplit("_", 1)[-1].isdigit()]
+    found = []
+    for chunk in range(game.chunks):
+        own = [i for i, name in enumerate(names) if name.endswith(f"_{chunk + 1}")]
+        start = game.observation_size + chunk * size
+        found.append([*shared, *own, *(range(start, start + size) if sees_action else ())])
+    return found
+
+
 class Critic:
     """Centralised critics of all runs: a value per agent from all agents' observations (and actions).
 
@@ -193,9 +205,10 @@ class Critic:
         self.runs, self.agents, self.chunks, self.sees_action = game.runs, game.devices, game.chunks, sees_action
         self.actions = game.action_size if sees_action else 0
         self.centre, self.half = (part.unsqueeze(1) for part in game.observation_range())
-        self.features = game.observation_size + self.actions
         first, second, third = hidden
-        pooled = kind == "pooled"
+        pooled = kind in ("pooled", "chunks")
+        self._own_columns = torch.tensor(_columns(game, sees_action), device=game.device)
+        self.features = self._own_columns.shape[1] if kind == "chunks" else game.observation_size + self.actions
         self.stacks = copies * (game.devices if kind == "separate" else 1)
         self.groups = heads * (game.devices if kind == "joint" else 1)
         inputs = self.features if pooled else self.features * game.devices
@@ -231,7 +244,7 @@ class Critic:
         seen = (observation - self.centre) / self.half
         if action is not None:
             seen = torch.cat([seen, binary_offload(action, self.chunks)], dim=-1)
-        if self.kind == "pooled":
+        if self.kind in ("pooled", "chunks"):
             rows, tail = self._pooled(seen, w), 5
         else:
             rows, tail = self._joined(seen, action, w), 4
@@ -246,13 +259,20 @@ class Critic:
     def _pooled(self, seen: Tensor, w: list[Tensor]) -> Tensor:
         """Compute two layers: `[run, batch, agent, feature]` -> `[run * copy, batch * agent, second]`."""
         batch = seen.shape[1]
+        if self.kind == "chunks":
+            # Chunks of the same index share a channel, so each index has a mean of its own.
+            seen = seen[..., self._own_columns].transpose(2, 3).flatten(1, 2)
+        samples = seen.shape[1]
         rows = seen.flatten(1, 2)
         if self.copies > 1:
             rows = rows.repeat_interleave(self.copies, dim=0)
         own = linear(rows, w[0], w[1]).relu_()
-        mean = own.unflatten(1, (batch, self.agents)).mean(dim=2)
-        joined = torch.bmm(own, w[2]).unflatten(1, (batch, self.agents))
-        return (joined + linear(mean, w[3], w[4]).unsqueeze(2)).relu_().flatten(1, 2)
+        mean = own.unflatten(1, (samples, self.agents)).mean(dim=2)
+        joined = torch.bmm(own, w[2]).unflatten(1, (samples, self.agents))
+        joined = (joined + linear(mean, w[3], w[4]).unsqueeze(2)).relu_()
+        if self.kind == "chunks":
+            joined = joined.unflatten(1, (batch, self.chunks)).mean(dim=2)
+        return joined.flatten(1, 2)
 
     def _joined(self, seen: Tensor, action: Tensor | None, w: list[Tensor]) -> Tensor:
         """Compute two layers on the joint input: `[run, batch, agent, feature]` -> `[run * stack, batch, second]`."""
