@@ -56,7 +56,9 @@ def _name(axes: Axes) -> None:
     to_axes = axes.transScale + axes.transLimits
     heights = {line: to_axes.transform((0.0, np.asarray(line.get_ydata())[-1]))[1] for line in axes.lines}
     # The axes' own height is known only when all is laid out: about three quarters of the figure's.
-    step = 1.3 * SIZE / (0.75 * 72.0 * axes.get_figure(root=True).get_figheight())
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    step = 1.3 * SIZE / (0.75 * 72.0 * figure.get_figheight())
     named = [line for line in axes.lines if not str(line.get_label()).startswith("_")]  # others have no name
     named.sort(key=lambda line: heights[line])
     places = [min(max(heights[line], 0.0), 1.0) for line in named]
