@@ -23,6 +23,7 @@ from benchmarks import (
     gpu,
     growth,
     learning,
+    precision,
     projection,
     report,
     same_reward,
@@ -44,6 +45,7 @@ PARTS = {
     "cluster": cluster,
     "faults": faults,
     "soak": soak,
+    "precision": precision,
     "same_reward": same_reward,
 }
 """Name -> module with `measure`; its docstring is the explanation in RESULTS.md. The longest comes last."""
@@ -56,10 +58,10 @@ def arguments() -> argparse.Namespace:
         "parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; by default all; gpu needs a CUDA device"
     )
     parser.add_argument("--threads", type=int, default=2, help="of torch, on every side (2)")
-    parser.add_argument("--repetitions", type=int, default=5, help="of every measurement; in same_reward seeds (5)")
+    parser.add_argument("--repetitions", type=int, default=5, help="of every measurement; seeds of trainings (5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="minimum length of a timed block (1)")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder of the results (benchmarks)")
-    own = parser.add_argument_group("same_reward")
+    own = parser.add_argument_group("same_reward and precision")
     own.add_argument("--scale", default="study", help="of the trainings (study)")
     own.add_argument("--levels", type=float, nargs="+", default=[1.15, 1.2], help="of the reward (1.15 1.2)")
     own.add_argument("--budget-factor", type=float, default=15.0, help="the rival's time over ours (15)")

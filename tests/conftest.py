@@ -46,7 +46,7 @@ def small(settings: config.Config) -> config.Config:
     data["evaluation"] |= {"curve_episodes": 1, "final_episodes": 2}
     scale = data["scales"][data["scale"]]
     scale |= {"seeds": [1, 2], "episodes": 16, "episodes_at_once": 2, "slots_per_update": 2, "curve_every": 4}
-    scale |= {"reduced": {"seeds": [3], "slots_per_update": 4}}
+    scale |= {"reduced": {"seeds": [3], "episodes_at_once": 2, "slots_per_update": 4}}
     return config.parse(config.Config, data)
 
 

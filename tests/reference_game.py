@@ -54,12 +54,13 @@ def gains(constants, draws, t, n, k):
     if readings["gain_error"] == "decibel":
         rho = fraction * maximum_db
         low_db, high_db = heard_db - rho, heard_db + rho
-        estimate = (1.0 - error) * low_db + error * high_db
-        return linear(own_db), linear(estimate - rho), linear(estimate + rho)
+        middle = heard_db if readings["gain_set"] == "true_gain" else (1.0 - error) * low_db + error * high_db
+        return linear(own_db), linear(middle - rho), linear(middle + rho)
     rho = fraction * linear(maximum_db)
     heard = linear(heard_db)
     estimate = max(0.0, (1.0 - error) * (heard - rho) + error * (heard + rho))
-    return linear(own_db), max(0.0, estimate - rho), estimate + rho
+    middle = heard if readings["gain_set"] == "true_gain" else estimate
+    return linear(own_db), max(0.0, middle - rho), middle + rho
 
 
 def linear(decibel):

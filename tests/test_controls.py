@@ -10,8 +10,16 @@ from mecpaper import explorer
 from mecpaper.config import ALGORITHMS
 from mecpaper.env.game import Game
 from mecpaper.env.streams import generators
-from mecpaper.policies.controls import CONTROLS, all_request, always_local, uniform_random
-from mecpaper.policies.planner import SIGNALS, Plan, find_plan, planned_local
+from mecpaper.policies.controls import (
+    CONTROLS,
+    all_request,
+    always_local,
+    measure_controls,
+    random_offloading,
+    uniform_random,
+)
+from mecpaper.policies.planner import find_plan, planned_local
+from mecpaper.policies.plans import SIGNALS, Plan
 
 
 def play(game, policy):
@@ -34,6 +42,26 @@ def test_the_random_control_is_the_random_algorithm(settings):
     uniform = torch.rand(1, 2, 20, 15)
     algorithm = ALGORITHMS["random"].learner_class()(Game([settings.game]), settings.learning, [settings.random], [1])
     assert torch.equal(uniform_random(Game([settings.game]))(uniform, uniform), algorithm.act(uniform, uniform))
+
+
+def test_random_as_printed_draws_only_what_the_text_names(settings):
+    game = Game([settings.game], 20)
+    slot, action = play(game, random_offloading(game))
+    random = play(game, uniform_random(game))[1].unflatten(-1, (game.chunks, -1))
+    action = action.unflatten(-1, (game.chunks, -1))
+    assert torch.equal(action[..., [0, 3, 4]], random[..., [0, 3, 4]])
+    assert slot.requested.mean().item() == pytest.approx(0.5, abs=0.06)
+    for name in ("frame_rate", "resolution"):
+        assert (getattr(slot, name) == sum(getattr(settings.game, name)) / 2.0).all()
+
+
+def test_the_table_of_controls_is_what_they_play(settings):
+    config = settings.game.changed(devices=4, slots=5)
+    table = measure_controls(config, 3, 4).set_index("policy")
+    assert list(table.index) == list(CONTROLS) and table["label"].is_unique
+    assert table.loc["always_local", "request_share"] == 0.0 and np.isnan(table.loc["always_local", "sor"])
+    assert table.loc["all_request", "request_share"] == 1.0
+    assert table.loc["always_local", "frame_rate"] == sum(config.frame_rate) / 2.0
 
 
 def test_all_request_asks_for_every_chunk_and_leaves_the_rest_random(settings):

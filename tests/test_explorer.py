@@ -119,7 +119,10 @@ def test_the_papers_values_are_those_of_params_yaml(settings):
 def test_a_state_that_cannot_be_played_is_refused_in_one_line(settings, default):
     with pytest.raises(config.ConfigError, match=r"^game.gain_db = \[-4.0, -1.0\]: the maximum must not be negative"):
         explorer.compute(settings, replace(default, gain_db=(-4.0, -1.0), controller="random"))
-    with pytest.raises(config.ConfigError, match=r"^controller = 'nobody': one of random, all_request, always_local$"):
+    with pytest.raises(
+        config.ConfigError,
+        match=r"^controller = 'nobody': one of random, random_offloading, all_request, always_local$",
+    ):
         explorer.compute(settings, replace(default, controller="nobody"))
 
 
@@ -271,6 +274,7 @@ def test_alone_only_the_error_of_the_gain_decides(settings):
         {"eavesdropper_gain": "independent"},
         {"listening_power": "user"},
         {"gain_error": "linear"},
+        {"gain_set": "true_gain"},
     ],
 )
 def test_every_reading_has_a_plane(settings, default, reading):

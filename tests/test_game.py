@@ -28,7 +28,7 @@ RUNS = 5
 
 DEFAULT = {
     "access": "full_band", "eavesdropper_gain": "shared", "listening_power": "fixed", "gain_error": "decibel",
-    "frame_change": "literal", "harvest": "uniform", "observation": "literal",
+    "gain_set": "estimate", "frame_change": "literal", "harvest": "uniform", "observation": "literal",
 }  # fmt: skip
 # A setting of the tests' own, so that the numbers worked out by hand below stand on their own feet.
 BASE = {
@@ -53,6 +53,7 @@ READINGS = st.fixed_dictionaries(
         "eavesdropper_gain": st.sampled_from(["shared", "independent"]),
         "listening_power": st.sampled_from(["fixed", "fixed", "user"]),
         "gain_error": st.sampled_from(["decibel", "linear"]),
+        "gain_set": st.sampled_from(["estimate", "true_gain"]),
         "frame_change": st.sampled_from(["literal", "clipped"]),
         "harvest": st.sampled_from(["uniform", "fixed"]),
         "observation": st.sampled_from(["literal", "augmented"]),

@@ -9,8 +9,10 @@ import torch
 
 from mecpaper.env.game import Game
 from mecpaper.env.streams import generators
-from mecpaper.policies import planner
-from mecpaper.policies.planner import FAMILIES, SIGNALS, Plan
+from mecpaper.policies import planner, schedule
+from mecpaper.policies.planner import FAMILIES
+from mecpaper.policies.plans import SIGNALS, Plan
+from mecpaper.system import tasks
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +52,73 @@ def test_always_local_never_asks(game):
     assert all((slot.requested == 0).all() for slot in _play(game, FAMILIES["always-local"], [1.0] + [0.0] * 6))
 
 
-def test_an_adaptive_plan_follows_the_payback_of_the_slot_and_sums_to_none(game):
-    vector = [-1.0] + [0.0] * 6 + [0.2] + [0.0] * 11
-    rates = torch.stack([slot.frame_rate.mean() for slot in _play(game, Plan(adaptive=True), vector)])
-    middle = sum(game.frame_rate) / 2.0
-    assert (rates.diff() < 0).all()
-    # The payback less one has mean zero over the episode; nothing is clipped at this slope.
-    assert rates.mean().item() == pytest.approx(middle, abs=1e-9)
+def test_a_timed_plan_has_settings_for_every_slot(game):
+    ticks = np.linspace(-1.0, 1.0, game.slots)
+    blocks = np.zeros((game.slots, len(SIGNALS)))
+    blocks[:, SIGNALS.index("local_resolution")] = ticks
+    slots = _play(game, FAMILIES["always-local schedule"], [0.0, *blocks.flatten()])
+    played = [slot.resolution.unique().item() for slot in slots]
+    np.testing.assert_allclose(played, np.interp(ticks, [-1.0, 1.0], game.resolution))
+
+
+def test_a_plan_that_sees_its_gain_sends_above_its_threshold_and_follows_the_level(game):
+    batched = Game([game], 5, dtype=torch.float64)
+    observation = batched.reset(generators([1], 0))
+    vector = [1.0] + [0.0] * len(SIGNALS) + [0.2, 0.0, 0.0, 0.5]
+    action = FAMILIES["own gain"].policy(batched, torch.tensor([vector], dtype=torch.float64))(observation, observation)
+    request, *_, power, _ = action.unflatten(-1, (game.chunks, -1)).unbind(-1)
+    gain = [batched.observation_names.index(f"gain_db_{k}") for k in range(1, game.chunks + 1)]
+    level = 2.0 * (observation[..., gain] - game.gain_db[0]) / (game.gain_db[1] - game.gain_db[0]) - 1.0
+    assert torch.equal(request > 0, level > 0.2) and 0 < (request > 0).sum() < request.numel()
+    torch.testing.assert_close(power, 0.5 * level)
+
+
+def test_the_best_path_is_the_best_of_all_paths_played(settings, monkeypatch):
+    monkeypatch.setattr(schedule, "FRAME_RATES", 3)
+    monkeypatch.setattr(schedule, "RESOLUTIONS", 3)
+    config = settings.game.changed(slots=3)
+    # Devices that stay local do not meet, so all paths can be the devices of one game.
+    ticks = list(itertools.product((-1.0, 0.0, 1.0), repeat=2))
+    paths = torch.tensor(list(itertools.product(ticks, repeat=3)), dtype=torch.float64)
+    wide = Game([config.changed(devices=len(paths))], dtype=torch.float64)
+    wide.reset(generators([3], 0))
+    chunk = torch.zeros(len(paths), 3, 5, dtype=torch.float64)
+    chunk[..., 0], chunk[..., 1:3] = -1.0, paths
+    slots = [wide.step(chunk[:, t].repeat(1, config.chunks)[None, None]) for t in range(3)]
+    returns = torch.stack([slot.reward for slot in slots]).sum(dim=0)[0, 0] / config.chunks
+    size = tasks.chunk_size(config.bits_per_pixel, slots[0].frame_rate, slots[0].resolution)
+    rate = (slots[0].compute_cost / size).mean()
+    found = schedule.best_paths(config, rate.view(1))
+    assert found.value.item() == pytest.approx(returns.max().item(), rel=1e-9)
+    best = torch.stack([found.frame_rate[0], found.resolution[0]], dim=-1)
+    assert torch.equal(best, paths[returns.argmax()])
+
+
+@pytest.mark.slow
+def test_a_schedule_beats_the_stationary_plan_within_the_limit(settings):
+    config = settings.game.changed(devices=8, slots=20)
+    families = ["always-local", "stationary", "always-local schedule", "schedule"]
+    table = planner.planner_table({"small": config}, families, 1, 30, 7, 16)
+    limit = config.cost_limit_fraction * config.battery_capacity
+    for constrained, plans in table.groupby("constrained"):
+        plans = plans.set_index("policy")
+        assert plans["reward"]["always-local schedule"] > plans["reward"]["always-local"] + 0.05
+        assert plans["reward"]["schedule"] > plans["reward"]["stationary"] + 0.05
+        timed = plans["energy"][["always-local schedule", "schedule"]]
+        assert (timed <= limit).all() if constrained else (timed > limit).all()
+
+
+def test_the_stored_yardsticks_stand_in_their_order(settings, root):
+    table = pd.read_csv(root / "data" / "runs" / "planner.csv")
+    best = table.loc[table.groupby(["policy", "constrained"])["reward"].idxmax()].set_index(["policy", "constrained"])
+    limit = settings.game.cost_limit_fraction * settings.game.battery_capacity
+    for constrained in (True, False):
+        reward = best.xs(constrained, level="constrained")["reward"]
+        assert reward["always-local"] < reward["stationary"] < reward["own gain"] + 0.002 < reward["schedule"]
+        assert reward["always-local"] < reward["always-local schedule"] < reward["schedule"]
+    kept = best.xs(True, level="constrained")["energy"]
+    assert (kept <= limit * (1 + 1e-3)).all()
+    assert (kept[["always-local schedule", "schedule"]] <= limit).all()
 
 
 @pytest.mark.slow
@@ -112,8 +174,8 @@ def test_without_an_eavesdropper_every_request_is_safe(game):
 
 
 def test_stored_plans_are_what_the_planner_finds(root, settings):
-    """The first search of the largest family with and without the limit, of those that notebook 06 stores."""
-    chosen, family = settings.evaluation, "time and battery"
+    """The first search of the stationary family with and without the limit, of those that notebook 06 stores."""
+    chosen, family = settings.evaluation, "stationary"
     stored = pd.read_csv(root / "data" / "runs" / "planner.csv").query("policy == @family and restart == 0")
     size = (1, settings.planner.generations, chosen.seed + 1, chosen.final_episodes)
     found = planner.planner_table({"default": settings.game}, [family], *size)

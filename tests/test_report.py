@@ -48,7 +48,7 @@ def test_the_table_of_all_algorithms_by_hand():
     ).assign(energy=0.5, ecpr_f=0.5, ecpr_m=0.1, offload_share=0.2, updates=50, seed=[1, 2, 3])
     planner = pd.DataFrame(
         {
-            "policy": ["stationary", "stationary", "time and battery"],
+            "policy": ["stationary", "stationary", "schedule"],
             "constrained": [True, False, True],
             "reward": [1.25, 2.0, 3.0],
         }

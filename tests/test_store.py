@@ -71,7 +71,10 @@ def _of_every_state(config, root):
         config,
         learning={"polyak": 0.5, "noise": [0.7, 0.1]},
         game={"readings": config.game.readings.model_dump() | {"access": "orthogonal"}},
-        scales={config.scale: config.run.model_dump() | {"reduced": {"seeds": [8, 9], "slots_per_update": 1}}},
+        scales={
+            config.scale: config.run.model_dump()
+            | {"reduced": {"seeds": [8, 9], "episodes_at_once": 2, "slots_per_update": 1}}
+        },
     )
     _store(root, resolve(other, "matd3", "default"))
     _store(root, found["random/default"], RESULTS_VERSION + 1)

@@ -295,6 +295,12 @@ def test_eq11_the_estimate_and_its_set_in_linear_units():
     close(torch.cat(secrecy.estimated_gain_set(of(0.0), of(0.0), 2.0, "linear")), 0.0, 2.0, 0.0)
 
 
+def test_eq11_the_set_around_the_true_gain_does_not_depend_on_the_estimate():
+    close(torch.cat(secrecy.estimated_gain_set(of(10.0), of(0.75), 2.0, "linear", "true_gain")), 11.0, 12.0, 8.0)
+    for draw, estimate in ((0.0, 1.0), (0.5, 10.0), (1.0, 100.0)):
+        close(torch.cat(secrecy.estimated_gain_set(of(10.0), of(draw), 10.0, centre="true_gain")), estimate, 100.0, 1.0)
+
+
 @pytest.mark.parametrize(("unit", "error"), [("decibel", 1.4), ("linear", 2.5)])
 def test_eq11_the_true_gain_is_always_in_the_set(unit, error):
     true_db, draw = uniform(2000, low=4.0, high=14.0), uniform(2000, seed=1)

@@ -11,7 +11,6 @@ from torch import Tensor
 from mecpaper.algorithms.lagrange import Multiplier
 from mecpaper.algorithms.learner import Diagnostics, saturated_share
 from mecpaper.algorithms.off_policy import OffPolicy, td_target
-from mecpaper.algorithms.optimiser import stack_norm
 from mecpaper.algorithms.replay import Batch, annealed, normalised_error, priority
 from mecpaper.config import LearningConfig
 from mecpaper.config.learners import CPOMADDPGConfig
@@ -33,13 +32,7 @@ def critic_loss(reward_error: Tensor, cost_error: Tensor, weight: Tensor) -> Ten
     return (weight.unsqueeze(-1) * (reward_error.square() + cost_error.square())).mean(dim=(1, 2))
 
 
-def dual_channel(
-    reward_gradient: Sequence[Tensor],
-    cost_gradient: Sequence[Tensor],
-    multiplier: Tensor,
-    epsilon: float,
-    rule: str,
-) -> list[Tensor]:
+def dual_channel(reward_norm: Tensor, cost_norm: Tensor, multiplier: Tensor, epsilon: float, rule: str) -> Tensor:
     r"""Compute the descent direction of the actors, Eq. (45) with the normalisation of Eq. (48).
 
     $$-g_r + \lambda \tilde g_c, \qquad \tilde g_c = g_c \frac{\|g_r\|_2}{\|g_c\|_2 + \epsilon}$$
@@ -47,22 +40,21 @@ def dual_channel(
     The norms are taken over all weights of one actor, for each agent and run.
 
     Args:
-        reward_gradient, cost_gradient: g_r and g_c, one `[stack, ., .]` per weight tensor.
-        multiplier: lambda, `[stack, 1, 1]`.
+        reward_norm, cost_norm: norms of g_r and g_c, `[stack]`.
+        multiplier: lambda, `[stack]`.
         epsilon: of Eq. 48.
         rule: "paper" is Eq. 48; "lagrangian" leaves g_c as it is; "bounded" normalises only where
             the norm of g_c exceeds that of g_r (D25).
     Returns:
-        one `[stack, ., .]` per weight tensor.
+        the coefficients of g_r and g_c, `[stack, 2]`.
     Source: §4.2.4, Eq. 45, 48.  Deviation: D24, D25.
     """
-    ratio = stack_norm(reward_gradient) / (stack_norm(cost_gradient) + epsilon)
+    ratio = reward_norm / (cost_norm + epsilon)
     if rule == "lagrangian":
         ratio = torch.ones_like(ratio)
     elif rule == "bounded":
         ratio = ratio.clamp(max=1.0)
-    factor = multiplier * ratio
-    return [torch.addcmul(-g_r, factor, g_c) for g_r, g_c in zip(reward_gradient, cost_gradient, strict=True)]
+    return torch.stack([-torch.ones_like(ratio), multiplier * ratio], dim=1)
 
 
 CRITICS: dict[str, dict[str, Any]] = {
@@ -123,13 +115,14 @@ class CPOMADDPG(OffPolicy):
         reward_error, cost_error = reward_error.detach(), cost_error.detach()
 
         # Lines 14-15: both channels of the policy gradient (Eq. 45-48).
-        (g_r, g_c), action = self.policy_gradients(batch.observation, lambda values: values.unbind(dim=-1))
+        gradients, action = self.policy_gradients(batch.observation, lambda values: values.unbind(dim=-1))
         multiplier = self.lagrange.per_stack(self.actors.agents_per_stack)
         if config.gated:
-            broken = (excess > 0).to(excess.dtype).view(-1, self.actors.agents_per_stack).amax(dim=1).view(-1, 1, 1)
+            broken = (excess > 0).to(excess.dtype).view(-1, self.actors.agents_per_stack).amax(dim=1)
             multiplier = multiplier * broken
-        descent = dual_channel(g_r, g_c, multiplier, config.gradient_epsilon, config.gradient)
-        actor_norm = self.actor_step(descent)
+        reward_norm, cost_norm = gradients.norms.unbind(dim=1)
+        descent = dual_channel(reward_norm, cost_norm, multiplier, config.gradient_epsilon, config.gradient)
+        actor_norm = self.actor_step(gradients, descent)
 
         # Lines 16-18: multiplier (Eq. 41) and targets.
         self.lagrange.update(excess)

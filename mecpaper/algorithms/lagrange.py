@@ -20,7 +20,7 @@ def next_multiplier(multiplier: Tensor, rate: float, excess: Tensor, maximum: fl
         multiplier: lambda, any shape.
         rate: eta, per J.
         excess: the same shape, J_c - C_limit, J per device and slot (D22), summed over the slots played since the
-            last update, as Algorithm 1 makes one such step per slot (D38).
+            last update, in each slot the mean of the parallel episodes (D38).
         maximum: lambda_max.
     Returns:
         the same shape, in [0, lambda_max].
@@ -46,8 +46,8 @@ class Multiplier:
         self.share = 1.0 if config.multiplier_step == "slot" else 1.0 / game.slots
 
     def per_stack(self, agents_per_stack: int) -> Tensor:
-        """Return the multiplier of every actor, `[stack, 1, 1]`; the mean over the agents that share one."""
-        return self.value.view(-1, agents_per_stack).mean(dim=1).view(-1, 1, 1)
+        """Return the multiplier of every actor, `[stack]`; the mean over the agents that share one."""
+        return self.value.view(-1, agents_per_stack).mean(dim=1)
 
     def update(self, excess: Tensor) -> None:
         """Apply Eq. 41.

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mecpaper.algorithms.optimiser import Optimiser
+from mecpaper.algorithms.replay import annealed
 from mecpaper.config import LearningConfig
 from mecpaper.env import recorded
 from mecpaper.env.game import Game, Slot
@@ -81,6 +83,7 @@ class Learner(ABC):
         self.slots_per_update = slots_per_update
         uses = (Stream.GAME, Stream.NOISE, Stream.REPLAY, Stream.SMOOTHING, Stream.CHUNKS)
         self.sources = {use: generators(seeds, use) for use in uses}
+        self.saturation = torch.full((), learning.saturation_penalty, device=game.device, dtype=torch.float64)
         self.updates = 0
         self._rounds: dict[Any, recorded.Recorded] = {}
 
@@ -94,6 +97,24 @@ class Learner(ABC):
         Returns:
             `[run, batch, agent, 5 K]` in [-1, 1].
         """
+
+    def anneal(self, done: float) -> None:
+        """Set learning rates and saturation penalty for a share `done` of the training (D33, D34).
+
+        The rates are held until `rate_hold`, then fall linearly to a share `rate_last` at the end. The penalty falls
+        linearly to its last value between the ends of `saturation_fall`.
+        """
+        learning = self.learning
+        start, end = learning.saturation_fall
+        share = annealed((1.0, learning.rate_last), (done - learning.rate_hold) / (1.0 - learning.rate_hold))
+        for optimiser in self.optimisers():
+            optimiser.set_rate(share)
+        values = learning.saturation_penalty, learning.saturation_last
+        self.saturation.fill_(annealed(values, (done - start) / (end - start)))
+
+    def optimisers(self) -> Sequence[Optimiser]:
+        """Return the optimisers whose rates `anneal` sets."""
+        return ()
 
     @abstractmethod
     def play_round(self, done: float, tally: Tally) -> None:

@@ -56,10 +56,10 @@ class LMADDPG(OffPolicy):
         critic_norm = self.critic_step(loss.sum(dim=-1))
 
         weight = self.lagrange.value.unsqueeze(1)
-        (g,), action = self.policy_gradients(
+        gradients, action = self.policy_gradients(
             batch.observation, lambda values: [values[..., 0] - weight * values[..., 1]]
         )
-        actor_norm = self.actor_step([-part for part in g])
+        actor_norm = self.actor_step(gradients)
 
         self.lagrange.update(excess)
         self.follow_targets()

@@ -32,7 +32,7 @@ class MADDPG(OffPolicy):
         critic_norm = self.critic_step(loss)
 
         gradients, action = self.policy_gradients(batch.observation, lambda values: [values[..., 0]])
-        actor_norm = self.actor_step([-g for g in gradients[0]])
+        actor_norm = self.actor_step(gradients)
 
         self.follow_targets()
         return {

@@ -23,7 +23,7 @@ class Round(NamedTuple):
     """The random draws of a round."""
 
     uniform: Tensor  # of the game, see `Game.draw`
-    noise: Tensor  # [slot or 1, run, env, agent, 5 K], of the policy
+    noise: Tensor  # [slot, run, env, agent, 5 K], of the policy
     order: Tensor  # [run, epoch, slot * env], see `MAPPO.learn_round`
 
 
@@ -91,6 +91,68 @@ def clipped_slope(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
     return torch.where(held, torch.zeros_like(ratio), ratio * advantage)
 
 
+def standardised(advantage: Tensor, whose: str) -> Tensor:
+    r"""Standardise each agent's advantages over a round.
+
+    An agent weighs its actions by what they did to its own rewards or, since the system's objective is the sum over
+    agents (D20), by the mean of all agents' advantages, $\frac1N \sum_n \hat A_n$.
+
+    Args:
+        advantage: `[run, row, agent]`.
+        whose: "own" or "team".
+    Returns:
+        the same shape, with mean 0 and standard deviation 1 over the rows.
+    Source: §5.1.4; Yu et al. 2022.  Deviation: D20.
+    """
+    if whose == "team":
+        advantage = advantage.mean(dim=2, keepdim=True).expand_as(advantage)
+    centred = advantage - advantage.mean(dim=1, keepdim=True)
+    return centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
+
+
+class Moments:
+    r"""Running mean and standard deviation of each run's returns, the units of the critic (Yu et al. 2022, §5.1).
+
+    $$m \leftarrow \beta m + (1 - \beta)\, \overline{x}, \qquad q \leftarrow \beta q + (1 - \beta)\, \overline{x^2},
+      \qquad w \leftarrow \beta w + 1 - \beta$$
+
+    from 0; the mean is $m/w$ and the variance $q/w - (m/w)^2$. Before any return they are 0 and 1.
+
+    Args:
+        runs: number of runs.
+        decay: beta.
+        device: device of the state.
+    """
+
+    def __init__(self, runs: int, decay: float, device: torch.device) -> None:
+        self.decay = decay
+        self.state = torch.zeros(3, runs, 1, 1, device=device, dtype=torch.float64)
+
+    def take(self, values: Tensor) -> None:
+        """Take up a round's returns, `[run, row, agent]`."""
+        values = values.to(self.state.dtype)
+        new = [part.mean(dim=(1, 2), keepdim=True) for part in (values, values.square(), torch.ones_like(values))]
+        self.state.lerp_(torch.stack(new), 1.0 - self.decay)
+
+    def mean_and_std(self) -> tuple[Tensor, Tensor]:
+        """Return both, each `[run, 1, 1]`."""
+        mean, square, weight = self.state
+        met = weight > 0
+        weight = torch.where(met, weight, 1.0)
+        variance = (square / weight - (mean / weight).square()).clamp(min=1e-8)
+        return mean / weight, torch.where(met, variance, 1.0).sqrt()
+
+    def scaled(self, values: Tensor) -> Tensor:
+        """Return values `[run, row, agent]` less the mean, in standard deviations."""
+        mean, std = self.mean_and_std()
+        return ((values - mean) / std).to(values.dtype)
+
+    def unscaled(self, values: Tensor) -> Tensor:
+        """Return the values that `scaled` would turn into these."""
+        mean, std = self.mean_and_std()
+        return (values * std + mean).to(values.dtype)
+
+
 class MAPPO(Learner):
     """Multi-agent PPO: each agent's own reward, a value per agent from all agents' observations.
 
@@ -114,6 +176,7 @@ class MAPPO(Learner):
         self.log_std = torch.full(shape, start, device=game.device, dtype=game.dtype)
         self.actor_optimiser = Optimiser([*self.actors.weights, self.log_std], learning.actor_learning_rate)
         self.critic_optimiser = Optimiser(self.critic.weights, learning.critic_learning_rate)
+        self.moments = Moments(game.runs, config.value_decay, game.device)
 
     @torch.no_grad()
     def act(self, observation: Tensor, uniform: Tensor | None = None) -> Tensor:
@@ -125,8 +188,15 @@ class MAPPO(Learner):
         """Draw actions from the policy with standard normal draws `noise` of their shape `[run, env, agent, 5 K]`."""
         return self.actors(observation) + torch.exp(self.log_std) * noise
 
+    def noise(self) -> Tensor:
+        """Draw the policy's standard normal noise, afresh in every slot: `[slot, run, env, agent, 5 K]`."""
+        game = self.game
+        shape = (game.slots, game.envs, game.devices, game.action_size)
+        return self.draw(Stream.NOISE, *shape, normal=True).transpose(0, 1)
+
     def play_round(self, done: float, tally: Tally) -> None:
         """Play one episode in every env, then learn from them; see `Learner.play_round`."""
+        self.anneal(done)
         count, epochs, sources = self.game.slots * self.game.envs, self.config.epochs, self.sources[Stream.REPLAY]
         uniform, noise = self.game.draw(self.sources[Stream.GAME]), self.noise()
         order = [torch.stack([torch.randperm(count, generator=g) for _ in range(epochs)]) for g in sources]
@@ -141,7 +211,7 @@ class MAPPO(Learner):
         observation = game.begin(inputs.uniform)
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
         for t in range(game.slots):
-            action = self.explore(observation, inputs.noise[t % len(inputs.noise)])
+            action = self.explore(observation, inputs.noise[t])
             slot = game.step(action)
             parts.append((observation, action, slot.reward))
             observation = game.observe()
@@ -164,14 +234,17 @@ class MAPPO(Learner):
         settings, config = self.learning, self.config
         slots, _, envs = rollout.reward.shape[:3]
         states = torch.cat([rollout.observation, rollout.last_observation.unsqueeze(0)]).transpose(0, 1).flatten(1, 2)
-        reward = settings.reward_scale * rollout.reward
+        reward = rollout.reward
         if settings.reward == "team":
             reward = reward.mean(dim=-1, keepdim=True).expand_as(reward)
         with torch.no_grad():
-            value = self.critic(states)[..., 0].unflatten(1, (slots + 1, envs)).transpose(0, 1)
-            advantage = advantages(reward, value, settings.reward_discount, config.advantage_decay)
-            result = (advantage + value[:-1]).transpose(0, 1).flatten(1, 2)
-            advantage = advantage.transpose(0, 1).flatten(1, 2)
+            value = self.moments.unscaled(self.critic(states)[..., 0])
+            value = value.unflatten(1, (slots + 1, envs)).transpose(0, 1)
+            estimate = advantages(reward, value, settings.reward_discount, config.advantage_decay)
+            result = (estimate + value[:-1]).transpose(0, 1).flatten(1, 2)
+            self.moments.take(result)
+            result = self.moments.scaled(result)
+            advantage = standardised(estimate.transpose(0, 1).flatten(1, 2), config.advantage)
             observation = states[:, : slots * envs]
             action = rollout.action.transpose(0, 1).flatten(1, 2)
             old = log_probability(action, self.actors(observation), self.log_std)
@@ -191,9 +264,6 @@ class MAPPO(Learner):
         critic_norm = clip_stacks(critic_gradient, settings.gradient_norm)
         self.critic_optimiser.step(critic_gradient)
 
-        # Each agent's advantages with mean 0 and standard deviation 1, as is usual.
-        centred = advantage - advantage.mean(dim=1, keepdim=True)
-        advantage = centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
         raw, trace = self.actors.forward(observation)
         mean = torch.tanh(raw)
         ratio = torch.exp(log_probability(action, mean, self.log_std) - old)
@@ -201,13 +271,14 @@ class MAPPO(Learner):
         scaled = (action - mean) * torch.exp(-self.log_std)
         mean_slope = slope * scaled * torch.exp(-self.log_std) * (1.0 - mean.square())
         size = mean.shape[1] * mean.shape[3]
-        mean_slope.sub_(raw, alpha=2.0 * settings.saturation_penalty / size)
+        mean_slope.addcmul_(raw, 2.0 * self.saturation / size, value=-1.0)
         std_slope = (slope * (scaled.square() - 1.0)).sum(dim=1, keepdim=True)
         if self.log_std.shape[2] == 1:
             std_slope = std_slope.sum(dim=2, keepdim=True)
         # The entropy of the Gaussian rises by 1 with each log standard deviation.
         std_slope = std_slope + config.entropy
-        ascent = [g[..., 0, :] for g in self.actors.gradient(trace, [mean_slope])]
+        gradients = self.actors.gradient(trace, [mean_slope])
+        ascent = gradients.combined(gradients.ones())
         descent = [-g for g in [*ascent, std_slope.view(self.actors.stacks, 1, -1)]]
         norm = clip_stacks(descent, settings.gradient_norm)
         descent[-1] = descent[-1].view(self.log_std.shape)
@@ -222,6 +293,10 @@ class MAPPO(Learner):
             "clipped": ((ratio - 1.0).abs() > config.clip).to(ratio.dtype).mean(dim=(1, 2)),
         }
 
+    def optimisers(self) -> Sequence[Optimiser]:
+        """Return the optimisers of actors and critic."""
+        return self.actor_optimiser, self.critic_optimiser
+
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors of the state by name."""
         return {
@@ -230,6 +305,7 @@ class MAPPO(Learner):
             **prefixed("actor_optimiser", self.actor_optimiser.tensors()),
             **prefixed("critic_optimiser", self.critic_optimiser.tensors()),
             "log_std": self.log_std,
+            "moments": self.moments.state,
         }
 
 

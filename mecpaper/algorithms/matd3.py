@@ -58,9 +58,10 @@ class MATD3(OffPolicy):
         """
         config = self.config
         with torch.no_grad():
-            next_action = self.actors(batch.next_observation, self.target_actors)
+            actors, critic = self.targets
+            next_action = self.actors(batch.next_observation, actors.weights)
             next_action = smoothed(next_action, noise, config.target_noise, config.target_noise_max)
-            next_value = self.critic(batch.next_observation, next_action, self.target_critic).amin(dim=-1)
+            next_value = self.critic(batch.next_observation, next_action, critic.weights).amin(dim=-1)
             reward, _ = self.instant(batch)
             target = td_target(reward, self.learning.reward_discount, next_value)
         error = self.critic(batch.observation, batch.action) - target.unsqueeze(-1)
@@ -76,7 +77,7 @@ class MATD3(OffPolicy):
         Returns:
             diagnostics, each `[run]`.
         """
-        (g_r,), action = self.policy_gradients(observation, lambda values: [values[..., 0]])
-        norm = self.actor_step([-g for g in g_r])
+        gradients, action = self.policy_gradients(observation, lambda values: [values[..., 0]])
+        norm = self.actor_step(gradients)
         self.follow_targets()
         return {"actor_gradient": norm, "saturated": saturated_share(action)}

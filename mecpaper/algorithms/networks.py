@@ -1,8 +1,9 @@
 """Stacked networks: every run and every network of a run is one slice of a weight tensor, so one product serves all.
 
 Weights are plain leaf tensors in a list, which is what the optimiser, the target update and the checkpoint
-work on. Activations are overwritten where nothing needs them again; the actors' backward pass is written out,
-because both channels of the policy gradient (Eq. 45-48) then share every product.
+work on; products may read copies of them in reduced precision (`mecpaper.algorithms.precision`). Activations are
+overwritten where nothing needs them again; the actors' backward pass is written out, because both channels of the
+policy gradient (Eq. 45-48) then share every product.
 """
 
 from __future__ import annotations
@@ -14,12 +15,21 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from mecpaper.algorithms.optimiser import Factored
+from mecpaper.algorithms.precision import Reading
 from mecpaper.config import LearningConfig
 from mecpaper.env.game import Game
 
+NARROW = 16
+"""Products of fewer columns are computed transposed, since libraries are slow on few columns, but not on few rows."""
+
 
 def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Apply a stacked affine map: `[s, row, in]`, `[s, in, out]`, `[s, 1, out]` -> `[s, row, out]`."""
+    """Apply a stacked affine map in the weights' precision: `[s, row, in]`, `[s, in, out]`, `[s, 1, out]` ->
+    `[s, row, out]`."""
+    inputs = inputs.to(weight.dtype)
+    if weight.shape[-1] < NARROW:
+        return torch.baddbmm(*(part.transpose(1, 2) for part in (bias, weight, inputs))).transpose(1, 2)
     return torch.baddbmm(bias, inputs, weight)
 
 
@@ -44,7 +54,7 @@ def initial(shapes: Sequence[tuple[int, int]], generators: Sequence[torch.Genera
 
 @dataclass(frozen=True)
 class Trace:
-    """What the backward pass of the actors needs: the input of every layer, `[stack, row, in]` each."""
+    """What the backward pass of the actors needs: what every layer read, `[stack, row, in]` each."""
 
     inputs: list[Tensor]
 
@@ -56,9 +66,16 @@ class Actors:
         game: gives the sizes and the range of the observation.
         learning: the widths, whether the agents of a run share one actor (D19), and where the policy starts (D40).
         generators: one CPU generator per run.
+        products: the precision of products; by default that of the game.
     """
 
-    def __init__(self, game: Game, learning: LearningConfig, generators: Sequence[torch.Generator]) -> None:
+    def __init__(
+        self,
+        game: Game,
+        learning: LearningConfig,
+        generators: Sequence[torch.Generator],
+        products: torch.dtype | None = None,
+    ) -> None:
         self.runs, self.agents = game.runs, game.devices
         self.agents_per_stack = game.devices if learning.actor == "shared" else 1
         self.stacks = game.runs * game.devices // self.agents_per_stack
@@ -67,8 +84,8 @@ class Actors:
         weights = initial(list(pairwise(sizes)), generators, self.stacks // game.runs)
         for last in weights[-2:]:
             last *= learning.actor_output_start
-        weights[-1] += torch.tensor(learning.output_start).repeat(game.chunks)
         self.weights = [w.to(game.device, game.dtype) for w in weights]
+        self.reading = Reading(self.weights, products or game.dtype)
 
     def forward(self, observation: Tensor, weights: Sequence[Tensor] | None = None) -> tuple[Tensor, Trace]:
         """Compute the outputs before the tanh, and what `gradient` needs.
@@ -79,47 +96,39 @@ class Actors:
         Returns:
             `[run, batch, agent, 5 K]`, and the trace.
         """
-        weights = self.weights if weights is None else weights
+        weights = self.reading.weights if weights is None else weights
         rows = ((observation - self.centre) / self.half).transpose(1, 2)
         rows = rows.reshape(self.stacks, -1, observation.shape[-1])
         inputs = []
         for layer in range(0, len(weights) - 2, 2):
-            inputs.append(rows)
-            rows = linear(rows, weights[layer], weights[layer + 1]).relu_()
-        inputs.append(rows)
-        raw = linear(rows, weights[-2], weights[-1])
+            inputs.append(rows.to(weights[layer].dtype))
+            rows = linear(inputs[-1], weights[layer], weights[layer + 1]).relu_()
+        inputs.append(rows.to(weights[-2].dtype))
+        raw = linear(inputs[-1], weights[-2], weights[-1])
         return raw.view(self.runs, self.agents, -1, raw.shape[-1]).transpose(1, 2), Trace(inputs)
 
     def __call__(self, observation: Tensor, weights: Sequence[Tensor] | None = None) -> Tensor:
         """Compute actions in [-1, 1], `[run, batch, agent, 5 K]`; arguments as for `forward`."""
         return torch.tanh(self.forward(observation, weights)[0])
 
-    def gradient(self, trace: Trace, channels: Sequence[Tensor]) -> list[Tensor]:
+    def gradient(self, trace: Trace, channels: Sequence[Tensor]) -> Factored:
         """Differentiate several objectives by the weights, in one backward pass for all of them.
 
         Args:
             trace: of the forward pass with the same weights.
             channels: each objective's gradient with respect to the outputs before the tanh,
                 `[run, batch, agent, 5 K]`.
-        Returns:
-            for each weight `[stack, in, channel, out]`.
         """
-        count = len(channels)
-        flow = torch.stack(list(channels), dim=-2).transpose(1, 2).contiguous()
-        flow = flow.reshape(self.stacks, -1, count * flow.shape[-1])
-        gradients: list[Tensor] = []
-        for layer in reversed(range(len(trace.inputs))):
-            inputs, weight = trace.inputs[layer], self.weights[2 * layer]
-            stacks, rows, width = inputs.shape
-            bias_gradient = flow.sum(dim=1, keepdim=True)
-            weight_gradient = torch.bmm(inputs.transpose(1, 2), flow)
-            gradients[:0] = [part.unflatten(-1, (count, -1)) for part in (weight_gradient, bias_gradient)]
-            if layer > 0:
-                back = torch.bmm(flow.view(stacks, rows * count, -1), weight.transpose(1, 2))
-                passed = back.view(stacks, rows, count, width)
-                passed.mul_((inputs > 0).to(passed.dtype).unsqueeze(2))
-                flow = passed.view(stacks, rows, count * width)
-        return gradients
+        weights = self.reading.weights[::2]
+        flow = torch.stack([part.transpose(1, 2).reshape(self.stacks, -1, part.shape[-1]) for part in channels], dim=1)
+        flows = [flow]
+        for inputs, weight in zip(trace.inputs[:0:-1], weights[:0:-1], strict=True):
+            back = torch.bmm(flow.flatten(1, 2), weight.transpose(1, 2)).unflatten(1, flow.shape[1:3])
+            # What the rectifier of the layer before let pass.
+            flow = torch.ops.aten.threshold_backward(back, inputs.unsqueeze(1), 0.0)
+            flow = flow.to(trace.inputs[-1 - len(flows)].dtype)
+            flows.append(flow)
+        return Factored(trace.inputs, flows[::-1], self.weights[0].dtype)
 
 
 def binary_offload(action: Tensor, chunks: int) -> Tensor:
@@ -163,6 +172,7 @@ class Critic:
         head_relu: False leaves out the ReLU behind them.
         copies: critics side by side, which share nothing.
         sees_action: False makes it a critic of states.
+        products: the precision of products; by default that of the game.
     """
 
     def __init__(
@@ -176,6 +186,7 @@ class Critic:
         head_relu: bool = True,
         copies: int = 1,
         sees_action: bool = True,
+        products: torch.dtype | None = None,
     ) -> None:
         self.kind, self.heads, self.copies = kind, heads, copies
         self.head_hidden, self.head_relu = head_hidden, head_relu
@@ -195,7 +206,10 @@ class Critic:
         if pooled:
             parts = weights[2].split(first, dim=1)
             weights[2:3] = [part.clone(memory_format=torch.contiguous_format) for part in parts]
-        self.weights = [w.to(game.device, game.dtype).requires_grad_() for w in weights]
+        self.weights = [w.to(game.device, game.dtype) for w in weights]
+        self.reading = Reading(self.weights, products or game.dtype)
+        for weight in self.reading.weights:
+            weight.requires_grad_()
         self._own_head = torch.eye(self.groups, device=game.device, dtype=game.dtype)
         rows = torch.arange(game.devices * self.features, device=game.device).view(game.devices, self.features)
         self._own_rows = rows[:, game.observation_size :]
@@ -212,7 +226,7 @@ class Critic:
         Returns:
             `[run, batch, agent, copy * head]`, the heads of a copy side by side.
         """
-        w = self.weights if weights is None else list(weights)
+        w = self.reading.weights if weights is None else list(weights)
         batch = observation.shape[1]
         seen = (observation - self.centre) / self.half
         if action is not None:
@@ -255,7 +269,7 @@ class Critic:
             delta = (own - own.detach()).transpose(1, 2).unsqueeze(1).expand(-1, self.copies, -1, -1, -1)
             weight = w[0].view(self.runs, self.copies, self.agents, -1, w[0].shape[-1])
             picked = weight[:, :, torch.arange(self.agents, device=joint.device).unsqueeze(1), self._own_rows]
-            first = torch.baddbmm(first, delta.flatten(0, 2), picked.flatten(0, 2))
+            first = linear(delta.flatten(0, 2), picked.flatten(0, 2), first)
         return linear(first.relu_(), w[2], w[3]).relu_()
 
     def _head_values(self, rows: Tensor, w: list[Tensor]) -> Tensor:

@@ -37,6 +37,7 @@ class Readings(Section):
     eavesdropper_gain: Literal["shared", "independent"]
     listening_power: Literal["fixed", "user"]
     gain_error: Literal["decibel", "linear"]
+    gain_set: Literal["estimate", "true_gain"]
     frame_change: Literal["literal", "clipped"]
     harvest: Literal["uniform", "fixed"]
     observation: Literal["literal", "augmented"]

@@ -28,6 +28,8 @@ class LearningConfig(Section):
     hidden: Annotated[list[Size], Field(min_length=3, max_length=3)]
     actor_learning_rate: Share
     critic_learning_rate: Share
+    rate_hold: Discount
+    rate_last: Share
     gradient_norm: Factor
     reward_discount: Discount
     polyak: Share
@@ -36,21 +38,29 @@ class LearningConfig(Section):
     reward_scale: Factor
     saturation_penalty: Weight
     saturation_last: Weight
+    saturation_fall: Annotated[list[Fraction], Field(min_length=2, max_length=2)]
     warmup_fraction: Discount
     warmup: Literal["policy", "uniform"]
+    critic_first_fraction: Discount
     noise: Annotated[list[Weight], Field(min_length=2, max_length=2)]
+    noise_until: Share
+    noise_free_share: Discount
     noise_correlation: Fraction
     actor_output_start: Factor
-    output_start: Annotated[list[Annotated[float, Field(ge=-100, le=100)]], Field(min_length=5, max_length=5)]
     permute_chunks: bool
     actor: Literal["per_agent", "shared"]
     critic: Literal["pooled", "separate", "joint"]
     reward: Literal["own", "team"]
+    credit: Literal["printed", "equal_sum", "weighted"]
+    precision: Literal["auto", "float32", "bfloat16"]
 
     @model_validator(mode="after")
     def _consistent(self) -> LearningConfig:
         if self.buffer < self.batch:
             raise ValueError(f"buffer = {self.buffer}: at least batch = {self.batch}")
+        start, end = self.saturation_fall
+        if start >= end:
+            raise ValueError(f"saturation_fall = [{start}, {end}]: the first must be below the second")
         return self
 
 
@@ -113,7 +123,9 @@ class MAPPOConfig(OwnConfig):
     """Settings of MAPPO (Section 5.1.4)."""
 
     clip: Annotated[float, Field(gt=0, lt=1)]
+    advantage: Literal["own", "team"]
     advantage_decay: Fraction
+    value_decay: Discount
     entropy: Weight
     std: Std
     std_range: Annotated[list[Std], Field(min_length=2, max_length=2)]

@@ -26,9 +26,10 @@ from mecpaper.config.registry import ALGORITHMS
 
 
 class ReducedConfig(Section):
-    """Seeds and updates that a scale spends on scenarios marked `reduced`."""
+    """Seeds, parallel episodes and updates that a scale spends on scenarios marked `reduced`."""
 
     seeds: Seeds
+    episodes_at_once: Size
     slots_per_update: Count
 
 
@@ -152,7 +153,7 @@ class _Config(Section):
         self.game_with(changes)
         if not isinstance(changes.get("reduced", False), bool):
             raise ConfigError(f"reduced = {shown(changes['reduced'])}: true or false")
-        at_once = self.run.episodes_at_once
+        at_once = max(self.run.episodes_at_once, self.run.reduced.episodes_at_once)
         for algorithm in ALGORITHMS:
             learning, _ = self.learner_with(algorithm, changes)
             if learning.buffer < at_once:

@@ -38,6 +38,7 @@ class Slot:
     latency: Tensor  # Eq. 21
     energy: Tensor  # Eq. 22
     accuracy: Tensor  # Eq. 16
+    smoothness: Tensor  # summand of Eq. 17
     quality: Tensor  # Eq. 14
     compute_cost: Tensor  # Eq. 20
     penalty: Tensor  # [run, env, device], Eq. 23
@@ -184,7 +185,10 @@ class Game:
         heard_db = self._episode_gain_db
         if self.readings.eavesdropper_gain == "independent":
             heard_db = secrecy.draw_gain(other_gain, *c.gain_db)
-        self._episode_heard = secrecy.estimated_gain_set(heard_db, error, c.gain_error, self.readings.gain_error)
+        readings = self.readings
+        self._episode_heard = secrecy.estimated_gain_set(
+            heard_db, error, c.gain_error, readings.gain_error, readings.gain_set
+        )
         mean_harvest = (c.harvest_fraction * c.battery_capacity).squeeze(-1)
         spread = 2.0 * uniform[..., -1] if self.readings.harvest == "uniform" else torch.ones_like(uniform[..., -1])
         self._episode_harvest = spread * mean_harvest
@@ -300,7 +304,7 @@ class Game:
             energy.local_energy(offload, c.energy_coefficient, cpu_frequency, size, c.cycles_per_bit),
             energy.offload_energy(offload, power, size, upload),
         )
-        accuracy, video_quality = self._quality(frame_rate, variables["resolution"])
+        accuracy, smoothness, video_quality = self._quality(frame_rate, variables["resolution"])
         cost = quality.compute_cost(c.cost_weights, chunk_latency, chunk_energy)
         penalty = quality.battery_penalty(self.battery_threshold, self.battery)
         harvest = self._episode_harvest[self.slot]
@@ -320,6 +324,7 @@ class Game:
             latency=chunk_latency,
             energy=chunk_energy,
             accuracy=accuracy,
+            smoothness=smoothness,
             quality=video_quality,
             compute_cost=cost,
             penalty=penalty,
@@ -333,7 +338,7 @@ class Game:
         insecure = requested * (~secure_request).to(requested.dtype)
         return (chunk_energy + c.insecure_request_cost * insecure).sum(dim=-1)
 
-    def _quality(self, frame_rate: Tensor, resolution: Tensor) -> tuple[Tensor, Tensor]:
+    def _quality(self, frame_rate: Tensor, resolution: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         c = self.constants
         slot = self.slot + 1
         accuracy = quality.accuracy(resolution, c.accuracy_ceiling, c.accuracy_drop, c.accuracy_scale)
@@ -344,4 +349,4 @@ class Game:
         self._mean_accuracy = quality.running_mean(self._mean_accuracy, accuracy, slot)
         self._mean_smoothness = quality.running_mean(self._mean_smoothness, smoothness, slot)
         video_quality = quality.recognition_quality(c.quality_weights, self._mean_accuracy, self._mean_smoothness)
-        return accuracy, video_quality
+        return accuracy, smoothness, video_quality

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import torch
 
 T = TypeVar("T")
+
+_recording = threading.Lock()
+"""Held while a graph is recorded: programs side by side record one after another."""
 
 
 def records(device: torch.device) -> bool:
@@ -48,7 +52,9 @@ class Recorded(Generic[T]):
     def record(self) -> Callable[[], T]:
         """Record the function's operations on `self.inputs` without executing them; return a function that does."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        stream = torch.cuda.Stream(self.device)
+        # Other threads may go on with their programs in the meantime.
+        with _recording, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             outputs = self.function(self.inputs)
 
         def replay() -> T:

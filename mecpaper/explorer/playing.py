@@ -189,9 +189,11 @@ def secure_plane(
         heard_db = secrecy.draw_gain(torch.rand(others_db.shape, generator=source), *config.gain_db)
         probe_db = secrecy.draw_gain(torch.rand(probe_db.shape, generator=source), *config.gain_db)
     draws = torch.rand(heard_db.shape, generator=source)
-    minimum = secrecy.estimated_gain_set(heard_db, draws, error, readings.gain_error)[2]
+    minimum = secrecy.estimated_gain_set(heard_db, draws, error, readings.gain_error, readings.gain_set)[2]
     draws = torch.rand(SITUATIONS, 1, generator=source).expand_as(probe_db)
-    maximum = secrecy.estimated_gain_set(probe_db, draws, error, readings.gain_error)[1].unsqueeze(-1)
+    maximum = secrecy.estimated_gain_set(probe_db, draws, error, readings.gain_error, readings.gain_set)[1].unsqueeze(
+        -1
+    )
     # Orthogonal access has no interference; it also divides both bandwidths by N, which does not change the sign.
     crowded = 0.0 if readings.access == "orthogonal" else 1.0
     at_server = crowded * (received * channel.from_decibel(others_db)).sum(dim=1).view(-1, 1, 1)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from torch import Tensor
 
+from mecpaper.config import GameConfig
 from mecpaper.env.game import Game
-from mecpaper.env.measures import Policy
+from mecpaper.env.measures import Policy, evaluate
 from mecpaper.system.tasks import VARIABLES
 
 
@@ -31,9 +33,19 @@ class Control:
 def uniform_random(game: Game) -> Policy:
     """Draw every action uniformly from [-1, 1): variables uniform in their ranges, offloading with probability 0.5.
 
-    Source: §5.1.6 (Random).
+    Source: §5.1.6 (Random), where frame rate and resolution are not mentioned; see `random_offloading`.
     """
     return lambda observation, uniform: 2.0 * uniform - 1.0
+
+
+def random_offloading(game: Game) -> Policy:
+    """Draw only what §5.1.6 names: offloading, power and clock rate; the video stays in the middle of its ranges.
+
+    Source: §5.1.6 (Random).  Deviation: D16 (no bandwidth is allocated).
+    """
+    random = uniform_random(game)
+    drawn = torch.tensor([name not in ("frame_rate", "resolution") for name in VARIABLES]).repeat(game.chunks)
+    return lambda observation, uniform: random(observation, uniform) * drawn.to(uniform)
 
 
 def all_request(game: Game) -> Policy:
@@ -68,7 +80,19 @@ def always_local(
 
 CONTROLS = {
     "random": Control("Random, uniform actions", uniform_random),
+    "random_offloading": Control("Random as in Section 5.1.6", random_offloading),
     "all_request": Control("All request, random power", all_request),
     "always_local": Control("All local, middle of every range", always_local()),
 }
-"""Controls that need no search, by key."""
+"""Controls that need no search, by key. `always_local` is where learners start: all outputs 0 before the tanh."""
+
+
+def measure_controls(config: GameConfig, seed: int, episodes: int) -> pd.DataFrame:
+    """Measure all controls in a game: a row per control, with its key as policy, its label and all measures."""
+    game, rows = Game([config], episodes), []
+    for key, control in CONTROLS.items():
+        measured = evaluate(control.policy(game), game, [seed])
+        rows.append(
+            {"policy": key, "label": control.label} | {name: float(value[0]) for name, value in measured.items()}
+        )
+    return pd.DataFrame(rows)

@@ -1,15 +1,15 @@
-"""The planner: a search in the simulator for the best fixed policy, and the controls derived from it.
+"""The planner: a search in the simulator for the best policy of a family, and the controls derived from it.
 
-The planner is the reference for every learner. It optimises a short vector, which a `Plan` turns into a policy, by
-CMA-ES on common random numbers; the result is measured on fresh episodes. It is not an upper bound, but the best policy
-found in a small family of stationary (or time- and battery-aware) policies. Devices may have different roles, since
-only some of them gain from offloading at a time.
+The planner is the reference for every learner. It finds the vector of a `Plan` by dynamic programming, refines it by
+CMA-ES on common random numbers if it is short, and measures the result on fresh episodes. It is not an upper bound, but
+the best policy found in a small family. Devices may have different roles, since only some of them gain from offloading
+at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mecpaper.config import GameConfig
 from mecpaper.env.game import Game
-from mecpaper.env.measures import Measures, Policy, evaluate
-from mecpaper.env.streams import Stream, generators
+from mecpaper.env.measures import evaluate
 from mecpaper.policies.controls import CONTROLS, Control, all_request, always_local
+from mecpaper.policies.plans import GAIN, Plan, rehearse
+from mecpaper.policies.schedule import best_schedule
 from mecpaper.report.statistics import interval
 
 if TYPE_CHECKING:
@@ -31,71 +31,6 @@ if TYPE_CHECKING:
 
 PLANNER = "Planner, best stationary plan"
 """Label of the control that `find_plan` returns."""
-
-SIGNALS = (
-    "local_frame_rate", "local_resolution", "local_cpu_frequency",
-    "offload_frame_rate", "offload_resolution", "offload_transmit_power",
-)  # fmt: skip
-"""The actor outputs that a plan sets, in [-1, 1], for chunks that stay local and for chunks that are sent."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A family of policies described by one vector.
-
-    For each chunk index k, `round(share * N)` devices request offloading, a different set for each k. The vector has
-    the share (mapped from [-1, 1] to [0, 1]) and the `SIGNALS`. An adaptive plan also has, for each signal, a slope
-    over the payback of the slot and a slope over the battery level.
-
-    Args:
-        adaptive: let actions depend on time and battery.
-        offloading: if False, hold the share at 0, for always-local policies.
-    """
-
-    adaptive: bool = False
-    offloading: bool = True
-
-    @property
-    def size(self) -> int:
-        """Length of the vector."""
-        return 1 + len(SIGNALS) * (3 if self.adaptive else 1)
-
-    def policy(self, game: Game, vectors: Tensor) -> Policy:
-        r"""Turn vectors into policies, one per run of the game.
-
-        The payback of slot t is the weight of its quality in the return, $\sum_{s \ge t} 1/s$ (D11), minus the mean
-        weight, 1.
-
-        Args:
-            game: the game to play; the policy reads its slot and battery.
-            vectors: `[run, size]`.
-        """
-        count = len(SIGNALS)
-        share = ((vectors[:, 0] + 1.0) / 2.0).clamp(0.0, 1.0) if self.offloading else torch.zeros(len(vectors))
-        base = vectors[:, 1 : 1 + count].view(-1, 1, 1, count)
-        device = torch.arange(game.devices).view(-1, 1)
-        chunk = torch.arange(game.chunks).view(1, -1)
-        position = (device + chunk * game.devices // game.chunks) % game.devices
-        sends = (position < (share * game.devices).round().view(-1, 1, 1)).unsqueeze(1)
-        inverse = 1.0 / torch.arange(1, game.slots + 1, dtype=game.dtype)
-        payback = inverse.flip(0).cumsum(0).flip(0) - 1.0
-
-        def act(observation: Tensor, uniform: Tensor) -> Tensor:
-            signal = base.expand(-1, game.envs, game.devices, count)
-            if self.adaptive:
-                slopes = vectors[:, 1 + count :].view(-1, 2, 1, 1, count)
-                level = (game.battery / game.battery_capacity - 0.5).unsqueeze(-1)
-                signal = signal + slopes[:, 0] * payback[game.slot] + slopes[:, 1] * level
-            local, sent = signal[..., :3].unsqueeze(-2), signal[..., 3:].unsqueeze(-2)
-            shape = (*signal.shape[:-1], game.chunks)
-            chosen = sends.expand(shape)
-            frame_rate = torch.where(chosen, sent[..., 0], local[..., 0])
-            resolution = torch.where(chosen, sent[..., 1], local[..., 1])
-            power, frequency = sent[..., 2].expand(shape), local[..., 2].expand(shape)
-            request = torch.where(chosen, 1.0, -1.0).to(signal.dtype)
-            return torch.stack([request, frame_rate, resolution, power, frequency], dim=-1).flatten(-2)
-
-        return act
 
 
 def plan(
@@ -110,6 +45,8 @@ def plan(
 ) -> list[tuple[NDArray, float]]:
     """Search a family of policies for the highest mean reward by CMA-ES; run several searches side by side.
 
+    A search begins with the best plan of `schedule`, which ignores batteries below their threshold and fluctuations.
+
     Args:
         configs: the game of each search; devices, chunks, slots and readings must agree.
         seeds: one per search, for CMA-ES and for the episodes, which all candidates of a search share.
@@ -123,20 +60,21 @@ def plan(
         penalty of any remaining excess.
     """
     game = Game([config for config in configs for _ in range(population)], episodes)
-    limit, nothing = game.cost_limit.mean(dim=(1, 2)).double(), torch.empty(0)
+    limit = game.cost_limit.mean(dim=(1, 2)).double()
     sources = [seed for seed in seeds for _ in range(population)]
 
     def score(vectors: NDArray) -> NDArray:
-        policy = family.policy(game, torch.as_tensor(vectors, dtype=game.dtype))
-        game.reset(generators(sources, Stream.PLAN))
-        measures = Measures(game)
-        for _ in range(game.slots):
-            measures.add(game.step(policy(nothing, nothing)))
-        result = measures.result()
+        result = rehearse(family.policy(game, torch.as_tensor(vectors, dtype=game.dtype)), game, sources)
         excess = (result["energy"] - limit).clamp(min=0.0) * float(constrained)
         return (price * excess - result["reward"]).reshape(len(seeds), population).numpy()
 
-    searches = [_search(family, seed, population) for seed in seeds]
+    starts: list[NDArray] = []
+    for before, config in zip([None, *configs], configs, strict=False):
+        if config != before:
+            vector = best_schedule(config, constrained, replace(family, gain=False))[0]
+        # The neutral threshold is the lowest level: all senders send.
+        starts.append(np.append(vector, [-1.0] + [0.0] * (len(GAIN) - 1)) if family.gain else vector)
+    searches = [_search(start, seed, population) for start, seed in zip(starts, seeds, strict=True)]
     for _ in range(generations):
         candidates = [search.ask() for search in searches]
         scores = score(np.concatenate(candidates))
@@ -145,26 +83,19 @@ def plan(
     return [(np.asarray(search.result.xbest), -float(search.result.fbest)) for search in searches]
 
 
-def _search(family: Plan, seed: int, population: int) -> cma.CMAEvolutionStrategy:
-    """Start a search with its own random numbers, so that it does not depend on the searches beside it.
-
-    The reward has two basins, many frames at low resolution or few at high resolution; seeds alternate between them.
-    """
+def _search(start: NDArray, seed: int, population: int) -> cma.CMAEvolutionStrategy:
+    """Start a search with its own random numbers, so that it does not depend on the searches beside it."""
     import cma
 
-    start = np.zeros(family.size)
-    start[0] = -0.7
-    start[[1 + SIGNALS.index("local_frame_rate"), 1 + SIGNALS.index("offload_frame_rate")]] = 0.8 - 1.6 * (seed % 2)
     source = np.random.default_rng(seed)
     options = {
         "popsize": population,
         "bounds": [-1.5, 1.5],
-        "CMA_stds": [1.0] * (1 + len(SIGNALS)) + [0.3] * (family.size - 1 - len(SIGNALS)),
         "randn": lambda *shape: source.standard_normal(shape),
         "seed": np.nan,
         "verbose": -9,
     }
-    return cma.CMAEvolutionStrategy(start, 0.4, options)
+    return cma.CMAEvolutionStrategy(start.clip(-1.0, 1.0), 0.1, options)
 
 
 def measure(
@@ -180,7 +111,9 @@ def measure(
 FAMILIES = {
     "always-local": Plan(offloading=False),
     "stationary": Plan(),
-    "time and battery": Plan(adaptive=True),
+    "own gain": Plan(gain=True),
+    "always-local schedule": Plan(offloading=False, timed=True),
+    "schedule": Plan(timed=True),
 }
 """Families of the planner, by their names in its table."""
 
@@ -196,29 +129,32 @@ def planner_table(
     Args:
         games: games to plan for, by label; searches of the same kind run side by side.
         families: keys of `FAMILIES`.
-        restarts: independent searches of each kind; their spread shows the planner's own uncertainty.
+        restarts: independent searches of each kind by CMA-ES, whose spread shows the planner's own uncertainty;
+            schedules need no search.
         generations: generations of each search.
         seed, episodes: for the evaluation, split into `GROUPS` groups; the searches use other episodes.
     Returns:
         One row per search: game (its label), policy, constrained, restart, planned_reward (on the planning
         episodes), reward and energy with Student's 95 % intervals over the groups, and other measures.
     """
-    configs = [config for config in games.values() for _ in range(restarts)]
-    seeds = list(range(restarts)) * len(games)
-    labels = [label for label in games for _ in range(restarts)]
-    groups = [seed + group for group in range(GROUPS) for _ in configs]
     tables = []
     for name in families:
+        family = FAMILIES[name]
+        seeds = range(1 if family.timed else restarts)
+        runs = [(label, config, seed) for label, config in games.items() for seed in seeds]
+        labels, configs, sources = (list(column) for column in zip(*runs, strict=True))
+        groups = [seed + group for group in range(GROUPS) for _ in runs]
         for constrained in (True, False):
-            found = plan(configs, seeds, FAMILIES[name], constrained, generations)
-            vectors = [vector for vector, _ in found]
-            size = max(1, episodes // GROUPS)
-            measured = measure(configs * GROUPS, FAMILIES[name], vectors * GROUPS, groups, size)
-            head = {"game": labels, "policy": name, "constrained": constrained, "restart": seeds}
-            table = pd.DataFrame(head).assign(planned_reward=[reward for _, reward in found])
+            if family.timed:
+                found = [best_schedule(config, constrained, family) for config in configs]
+            else:
+                found = plan(configs, sources, family, constrained, generations)
+            vectors, planned = (list(column) for column in zip(*found, strict=True))
+            measured = measure(configs * GROUPS, family, vectors * GROUPS, groups, max(1, episodes // GROUPS))
+            table = pd.DataFrame({"game": labels, "policy": name, "constrained": constrained, "restart": sources})
+            table["planned_reward"] = planned
             for key in _KEPT:
-                samples = measured[key].to_numpy().reshape(GROUPS, len(configs))
-                table[key], lower, upper = interval(samples)
+                table[key], lower, upper = interval(measured[key].to_numpy().reshape(GROUPS, len(runs)))
                 if key in ("reward", "energy"):
                     table[f"{key}_lower"], table[f"{key}_upper"] = lower, upper
             tables.append(table)
@@ -226,7 +162,7 @@ def planner_table(
 
 
 _KEPT = (
-    "reward", "energy", "offload_share", "request_share", "sor", "latency", "accuracy", "battery",
+    "reward", "energy", "penalty", "offload_share", "request_share", "sor", "latency", "accuracy", "battery",
     "frame_rate", "resolution", "transmit_power", "cpu_frequency",
 )  # fmt: skip
 

@@ -50,12 +50,12 @@ MARKERS = "osD^vX"
 """Markers of algorithms, in the order of `ALGORITHMS`."""
 
 
-def new_figure(width: float = 6.0, height: float = 3.6, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Make an empty figure in the project's style, outside pyplot, and its axes; sizes in inches."""
+def new_figure(width: float = 6.0, height: float = 3.6, columns: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """Make an empty figure in the project's style, outside pyplot, and its axes row by row; sizes in inches."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(1, columns, squeeze=False)[0]
-    return figure, list(axes)
+        axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, list(axes.flat)
 
 
 def _scale(axes: Axes, before: NDArray, x: ArrayLike, seeds: ArrayLike, ends: Iterable[ArrayLike]) -> None:

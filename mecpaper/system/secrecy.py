@@ -22,7 +22,7 @@ def draw_gain(uniform: Tensor, minimum_db: Tensor | float, maximum_db: Tensor | 
 
 
 def estimated_gain_set(
-    true_db: Tensor, uniform: Tensor, error: Tensor | float, unit: str = "decibel"
+    true_db: Tensor, uniform: Tensor, error: Tensor | float, unit: str = "decibel", centre: str = "estimate"
 ) -> tuple[Tensor, Tensor, Tensor]:
     r"""Estimate the eavesdropper's gain and the worst cases around it, Eq. (11).
 
@@ -35,16 +35,20 @@ def estimated_gain_set(
         error: rho, in dB with unit "decibel"; with unit "linear" a linear gain, for which the caller takes the
             same share of the linear maximum, $0.1 \cdot 10^{g_{max}/10}$.
         unit: "decibel" or "linear" (D7).
+        centre: "estimate", or "true_gain" for the set around the true gain, $g_{nk} \pm \rho$ (D7).
     Returns:
         estimate, maximum and minimum of the set, each `[..., device, chunk]`, linear and not negative.
     Source: §3.5, Eq. 11-12.  Deviation: D7.
     """
     offset = (2.0 * uniform - 1.0) * error
     if unit == "linear":
-        estimate = (from_decibel(true_db) + offset).clamp(min=0.0)
-        return estimate, estimate + error, (estimate - error).clamp(min=0.0)
+        true = from_decibel(true_db)
+        estimate = (true + offset).clamp(min=0.0)
+        middle = true if centre == "true_gain" else estimate
+        return estimate, middle + error, (middle - error).clamp(min=0.0)
     estimate_db = true_db + offset
-    return from_decibel(estimate_db), from_decibel(estimate_db + error), from_decibel(estimate_db - error)
+    middle = true_db if centre == "true_gain" else estimate_db
+    return from_decibel(estimate_db), from_decibel(middle + error), from_decibel(middle - error)
 
 
 def eavesdropping_rate(

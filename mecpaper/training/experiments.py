@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from mecpaper.store import results
 from mecpaper.store.files import make_folder, prepare_folder, write_atomically, write_table
 from mecpaper.training.loop import Progress, StoppedError, Training
 from mecpaper.training.pool import train_in_processes
+from mecpaper.training.streams import train_on_streams
 
 PATIENCE = 10.0
 """Seconds to wait for another trainer of an experiment; the kernel of a killed notebook ends within a few."""
@@ -43,7 +45,7 @@ def train(
     """Train the experiments whose results are not stored, into data/runs.
 
     On a GPU, experiments with the same `batch_key` are one batched program; on a CPU, where batching is no faster, each
-    is a program of its own, and a process per core trains them side by side.
+    is a program of its own, and a process per core trains them side by side. Programs on a GPU share it.
 
     Args:
         experiments: experiments to train.
@@ -62,10 +64,16 @@ def train(
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     programs = groups(results.missing(experiments, root), device.type == "cuda")
-    workers = min(processes or _cores(), len(programs)) if device.type == "cpu" else 1
+    workers = min(processes or _cores(), len(programs))
+    if device.type != "cpu":
+        return train_on_streams(partial(_train_on, device, root), programs, device, progress)
     if workers > 1:
         return train_in_processes(train_program, programs, root, workers, progress)
     return [experiment for program in programs for experiment in train_program(program, root, progress, device)]
+
+
+def _train_on(device: torch.device, root: Path, program: list[Experiment], progress: Progress) -> list[Experiment]:
+    return train_program(program, root, progress, device)
 
 
 def train_program(

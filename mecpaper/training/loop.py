@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mecpaper.algorithms.learner import Learner, Tally
+from mecpaper.algorithms.precision import product_dtype
 from mecpaper.config import ConfigError, Experiment, fingerprint
 from mecpaper.env.game import Game
 from mecpaper.env.measures import Rollout, evaluate
@@ -74,8 +75,10 @@ class Training:
 
     @property
     def key(self) -> str:
-        """Fingerprint of all experiments and of the code, which ties a checkpoint to both."""
-        return fingerprint([experiment.key for experiment in self.experiments], checkpoint.code_version())
+        """Fingerprint of all experiments, of the code and of the precision found, which ties a checkpoint to them."""
+        products = product_dtype(self.first.learning.precision, self.game.device, self.game.dtype)
+        keys = [experiment.key for experiment in self.experiments]
+        return fingerprint(keys, checkpoint.code_version(), str(products))
 
     def run(self, path: Path | None = None, progress: Progress | None = None, episodes: int | None = None) -> None:
         """Train to the end, from the checkpoint if there is one.

@@ -30,6 +30,8 @@ def experiment(settings: Config, algorithm: str) -> Experiment:
     limit = whole.game.cost_limit_fraction * CHUNKS / whole.game.chunks
     game = whole.game.changed(devices=DEVICES, chunks=CHUNKS, slots=SLOTS, cost_limit_fraction=limit)
     learning = whole.learning.model_dump() | {"hidden": [16, 16, 8], "batch": 16, "buffer": 200}
+    # Weights are then what products read, and numbers the same on every machine.
+    learning |= {"precision": "float32"}
     scale = whole.scale.model_dump() | {"seeds": [SEED], "slots_per_update": 2 * SLOTS}
     scale |= {"episodes": 4 * ENVS, "episodes_at_once": ENVS, "curve_every": ENVS}
     return replace(
