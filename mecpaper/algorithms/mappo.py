@@ -91,6 +91,21 @@ def clipped_slope(ratio: Tensor, advantage: Tensor, clip: float) -> Tensor:
     return torch.where(held, torch.zeros_like(ratio), ratio * advantage)
 
 
+def centred(estimate: Tensor) -> Tensor:
+    r"""Subtract from the estimates of each slot their mean over envs and agents.
+
+    The reward to go falls with the slots that are left, which Eq. 32 does not show to the critic; without this
+    baseline, what a slot's number explains would be taken for the merit of its actions.
+
+    Args:
+        estimate: `[slot, run, env, agent]`.
+    Returns:
+        the same shape.
+    Source: §5.1.4; Eq. 32.  Deviation: D39.
+    """
+    return estimate - estimate.mean(dim=(2, 3), keepdim=True)
+
+
 def standardised(advantage: Tensor, whose: str) -> Tensor:
     r"""Standardise each agent's advantages over a round.
 
@@ -106,8 +121,8 @@ def standardised(advantage: Tensor, whose: str) -> Tensor:
     """
     if whose == "team":
         advantage = advantage.mean(dim=2, keepdim=True).expand_as(advantage)
-    centred = advantage - advantage.mean(dim=1, keepdim=True)
-    return centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
+    error = advantage - advantage.mean(dim=1, keepdim=True)
+    return error / (error.square().mean(dim=1, keepdim=True).sqrt() + 1e-8)
 
 
 class Moments:
@@ -244,7 +259,7 @@ class MAPPO(Learner):
             result = (estimate + value[:-1]).transpose(0, 1).flatten(1, 2)
             self.moments.take(result)
             result = self.moments.scaled(result)
-            advantage = standardised(estimate.transpose(0, 1).flatten(1, 2), config.advantage)
+            advantage = standardised(centred(estimate).transpose(0, 1).flatten(1, 2), config.advantage)
             observation = states[:, : slots * envs]
             action = rollout.action.transpose(0, 1).flatten(1, 2)
             old = log_probability(action, self.actors(observation), self.log_std)
