@@ -155,6 +155,18 @@ def random_actions(seed: int, shape: tuple[int, ...], chunks: int) -> torch.Tens
     return torch.from_numpy(actions.reshape(*shape, 5 * chunks))
 
 
+def test_a_seed_is_an_integer_of_any_kind_in_the_range():
+    def drawn(seeds):
+        return [generator.get_state().tolist() for generator in generators(seeds, 1)]
+
+    assert (
+        drawn([0, 5, 2**31 - 1]) == drawn(np.array([0, 5, 2**31 - 1])) == drawn([np.int32(0), np.uint8(5), 2**31 - 1])
+    )
+    for wrong in (-1, np.int64(-1), 2**31, 1.0, np.float64(1.0), "1", None):
+        with pytest.raises(ConfigError, match=r"^seed = .*: an integer from 0 to 2\*\*31 - 1$"):
+            generators([wrong], 1)
+
+
 def played(game: Game, generators: list[torch.Generator], actions: torch.Tensor) -> dict[str, np.ndarray]:
     """A trajectory of the batched game, every quantity as [slot, run, env, device, ...].
 

@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -376,3 +377,35 @@ def test_learning_changes_every_agents_actor(small, algorithm):
         training.play_round()
     for old, new in zip(before, training.learner.actors.weights, strict=True):
         assert (old != new).flatten(1).any(dim=1).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "undo"),
+    [
+        (lambda: torch.set_default_dtype(torch.float64), lambda: torch.set_default_dtype(torch.float32)),
+        (lambda: torch.set_default_device("meta"), lambda: torch.set_default_device(None)),
+        (lambda: torch.use_deterministic_algorithms(True), lambda: torch.use_deterministic_algorithms(False)),
+        (lambda: torch.set_autocast_enabled("cpu", True), lambda: torch.set_autocast_enabled("cpu", False)),
+        (
+            lambda: torch.set_float32_matmul_precision("medium"),
+            lambda: torch.set_float32_matmul_precision("highest"),
+        ),
+    ],
+    ids=["dtype", "device", "deterministic", "autocast", "precision"],
+)
+def test_settings_of_torch_that_would_change_numbers_are_refused_in_one_line(small, change, undo):
+    experiment = resolve(small, "maddpg", "default")
+    change()
+    try:
+        with pytest.raises(ConfigError, match=r"^torch's [\w ]+ = .+ is required for the stored numbers$"):
+            Training(experiment)
+    finally:
+        undo()
+    with torch.inference_mode(), pytest.raises(ConfigError, match=r"^torch's inference mode"):
+        Training(experiment)
+    assert Training(experiment).seeds == experiment.seeds
+
+
+def test_an_experiment_takes_seeds_of_numpy(small):
+    experiment = resolve(small, "maddpg", "default", np.arange(3))
+    assert experiment.key == resolve(small, "maddpg", "default", [0, 1, 2]).key

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from operator import index
 from typing import Any
 
 from pydantic import BaseModel
@@ -88,7 +90,7 @@ class Experiment:
         return fingerprint(numbers)
 
 
-def resolve(config: Config, algorithm: str, scenario: str, seeds: list[int] | None = None) -> Experiment:
+def resolve(config: Config, algorithm: str, scenario: str, seeds: Iterable[int] | None = None) -> Experiment:
     """Resolve an algorithm in a scenario to an experiment.
 
     Args:
@@ -104,7 +106,7 @@ def resolve(config: Config, algorithm: str, scenario: str, seeds: list[int] | No
     learning, own = config.learner_with(algorithm, changes)
     scale = config.run
     less = scale.reduced.model_dump() if changes.get("reduced") else {}
-    chosen = {"seeds": seeds} if seeds is not None else {}
+    chosen = {"seeds": list(map(index, seeds))} if seeds is not None else {}
     return Experiment(
         algorithm=algorithm,
         scenario=scenario,

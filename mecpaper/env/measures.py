@@ -128,7 +128,7 @@ class Rollout:
         """
         game = self.game
         uniform = game.draw(generators(seeds, Stream.EVALUATION))
-        sources = generators(policy_seeds or seeds, Stream.POLICY)
+        sources = generators(seeds if policy_seeds is None else policy_seeds, Stream.POLICY)
         shape = (game.envs, game.devices, game.action_size)
         drawn = [torch.stack([torch.rand(*shape, generator=g) for g in sources]) for _ in range(game.slots)]
         return self.recorded(Draws(uniform, torch.stack(drawn).to(game.device, game.dtype)))

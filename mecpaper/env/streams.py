@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from operator import index
 
 import torch
+
+from mecpaper.config import ConfigError
 
 
 class Stream(IntEnum):
@@ -29,9 +32,15 @@ def generators(seeds: Sequence[int], stream: int) -> list[torch.Generator]:
     Args:
         seeds: one per run, from 0 to 2**31 - 1.
         stream: the purpose, see `Stream`.
+    Raises:
+        ConfigError: a seed is no integer, or out of range.
     """
     made = []
-    for seed in seeds:
+    for given in seeds:
+        # An integer of NumPy would overflow below.
+        seed = index(given) if hasattr(given, "__index__") else -1
+        if not 0 <= seed < 2**31:
+            raise ConfigError(f"seed = {given!r}: an integer from 0 to 2**31 - 1")
         generator = torch.Generator()
         # An odd 64-bit factor spreads (seed, stream) over the generator's seed space.
         generator.manual_seed(((seed * 1_000 + stream + 1) * 0x9E3779B97F4A7C15) % 2**63)

@@ -41,6 +41,25 @@ class StoppedError(RuntimeError):
     """A training that was asked to stop, raised by its `Progress`; its checkpoint is saved."""
 
 
+def _check_torch() -> None:
+    """Check what a process can set for all of torch: with other settings, the numbers under a key would be others.
+
+    Raises:
+        ConfigError: one of them is not torch's default.
+    """
+    settings = {
+        "default dtype": (torch.get_default_dtype(), torch.float32),
+        "default device": (torch.get_default_device(), torch.device("cpu")),
+        "deterministic algorithms": (torch.are_deterministic_algorithms_enabled(), False),
+        "inference mode": (torch.is_inference_mode_enabled(), False),
+        "autocast": (torch.is_autocast_enabled("cpu"), False),
+        "float32 matmul precision": (torch.get_float32_matmul_precision(), "highest"),
+    }
+    for name, (found, wanted) in settings.items():
+        if found != wanted:
+            raise ConfigError(f"torch's {name} = {found}: {wanted}, its default, is required for the stored numbers")
+
+
 class Training:
     """Experiments of one algorithm, trained together: one run per experiment and seed.
 
@@ -48,10 +67,11 @@ class Training:
         experiments: one or several with the same `batch_key`.
         device: device to compute on.
     Raises:
-        ConfigError: the experiments differ in `batch_key`.
+        ConfigError: the experiments differ in `batch_key`, or torch was set otherwise for the whole process.
     """
 
     def __init__(self, experiments: Experiment | Sequence[Experiment], device: torch.device | str = "cpu") -> None:
+        _check_torch()
         self.experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
         if len({experiment.batch_key for experiment in self.experiments}) > 1:
             names = [experiment.scenario for experiment in self.experiments]
@@ -137,7 +157,7 @@ class Training:
     def _measure_curve(self) -> None:
         """Add a point to the learning curve: noise-free measures, and means of the diagnostics since the last point."""
         seeds = [self.first.evaluation.seed] * len(self.seeds)
-        draws = [seed + self.episode for seed in self.seeds]
+        draws = [(seed + self.episode) % 2**31 for seed in self.seeds]
         point = self._point(seeds, draws) | self.tally.take_means()
         multiplier = self.learner.multiplier()
         if multiplier is not None:
@@ -172,7 +192,7 @@ class Training:
 
         "seconds" is the wall time of the batched program divided by its number of experiments.
         """
-        seeds = [self.first.evaluation.seed + 1] * len(self.seeds)
+        seeds = [(self.first.evaluation.seed + 1) % 2**31] * len(self.seeds)
         point = evaluate(self.learner.act, self.final_game, seeds, self.seeds)
         point["cost_limit"] = self.game.cost_limit.mean(dim=(1, 2))
         multiplier = self.learner.multiplier()
