@@ -46,6 +46,7 @@ def build(root: Path) -> int:
         shutil.rmtree(target, ignore_errors=True)
         shutil.rmtree(trees, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "--builder", "html", "--quiet", "--jobs", "auto", "--fail-on-warning"]
+    command.append("--write-all")  # the entries of the search for pages that are not written would be lost
     return subprocess.run([*command, "--doctree-dir", str(trees), str(folder), str(target)], cwd=root).returncode
 
 

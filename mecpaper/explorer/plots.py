@@ -46,7 +46,7 @@ def canvas() -> Figure:
         for place, (title, across, up) in zip(places, PANELS, strict=True):
             axes = figure.add_subplot(place)
             axes.set(title=title, xlabel=across)
-            axes.set_ylabel(up, labelpad=1)
+            axes.set_ylabel(up, labelpad=0, fontsize=7.5)
             round_ticks(axes)
         for axes in figure.axes[:2]:
             axes.set_yticks([])
