@@ -78,6 +78,13 @@ def lines(x: ArrayLike, curves: Mapping[str, ArrayLike], height: float = 2.8, **
     return figure
 
 
+def panels(height: float = 2.8) -> tuple[Figure, list[Axes]]:
+    """Make a figure with two panels side by side, and room for the names of lines between them."""
+    figure, axes = new_figure(8.4, height, columns=2)
+    figure.set_layout_engine("constrained", w_pad=0.12)
+    return figure, axes
+
+
 class Adjustable:
     """A picture with sliders above it; as the last line of a cell it is shown, without a kernel as a plain picture.
 
