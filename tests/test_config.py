@@ -51,7 +51,7 @@ WRONG = [
     ("scales.demo.scale", "dmeo", ["scales.demo.scale", "dmeo", "unknown key"]),
     ("scales.study.seeds", [1, 2, 1], ["scales.study.seeds", "[1, 2, 1]", "1 is repeated"]),
     ("scales.study.seeds", [], ["scales.study.seeds", "[]", "at least 1"]),
-    ("scales.study.curve_every", 30, ["scales.study.curve_every", "30", "multiple"]),
+    ("scales.study.curve_every", 25, ["scales.study.curve_every", "25", "multiple"]),
     ("figures.confidence", 1.5, ["figures.confidence", "1.5", "less than 1"]),
 ]
 

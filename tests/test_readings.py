@@ -15,12 +15,12 @@ VERDICTS = pd.DataFrame(
 
 EFFECTS = pd.DataFrame(
     [
-        ("D4", "reduced", "cpo_maddpg", "reward", 0.01, -0.02, 0.04, 3),
-        ("D4", "reduced", "cpo_maddpg", "sor", -0.5, float("-inf"), float("inf"), 1),
-        ("D4", "reduced", "maddpg", "reward", 9.0, 8.0, 10.0, 3),
-        ("D34", "full", "cpo_maddpg", "energy", -0.1, -0.2, -0.05, 5),
+        ("D4", "cpo_maddpg", "reward", 0.01, -0.02, 0.04, 3),
+        ("D4", "cpo_maddpg", "sor", -0.5, float("-inf"), float("inf"), 1),
+        ("D4", "maddpg", "reward", 9.0, 8.0, 10.0, 3),
+        ("D34", "cpo_maddpg", "energy", -0.1, -0.2, -0.05, 5),
     ],
-    columns=["reading", "share", "algorithm", "measure", "effect", "lower", "upper", "seeds"],
+    columns=["reading", "algorithm", "measure", "effect", "lower", "upper", "seeds"],
 )
 
 
@@ -29,7 +29,7 @@ def test_the_stored_words_are_those_of_the_stored_tables(root):
     tables = (pd.read_csv(runs / f"{name}.csv") for name in ("reading_effects", "robustness"))
     measured = robustness.measured_effects(*tables)
     pd.testing.assert_frame_equal(pd.read_csv(runs / "measured_effects.csv"), measured)
-    assert {*robustness.READINGS, *robustness.FULL} == set(measured["id"])
+    assert set(robustness.SCENARIOS) <= set(measured["id"]) <= set(robustness.READINGS)
     register = pd.read_csv(root / "data" / "paper" / "deviations.csv", dtype=str, keep_default_na=False)
     assert set(measured["id"]) <= set(register["id"])
     # What is measured stands in a table of its own: the register is written by hand.
@@ -39,10 +39,10 @@ def test_the_stored_words_are_those_of_the_stored_tables(root):
 def test_effects_in_words_by_hand():
     words = robustness.measured_effects(EFFECTS, VERDICTS)
     assert words.set_index("id")["effect"].to_dict() == {
-        "D4": "CPO-MADDPG at the reduced share of the scale, 3 seeds, the other reading less this one: "
+        "D4": "CPO-MADDPG, 3 seeds, the other reading less this one: "
         "reward +0.010 [-0.020, +0.040], SOR -0.500 (1 seed); "
         "2 of 3 headline statements decided, 1 otherwise: 1a reproduced instead of no difference of practical size",
-        "D34": "CPO-MADDPG at the full share of the scale, 5 seeds, the other reading less this one: "
+        "D34": "CPO-MADDPG, 5 seeds, the other reading less this one: "
         "energy in J -0.100 [-0.200, -0.050]",
     }
 
@@ -51,7 +51,7 @@ def test_readings_of_the_game_have_an_optimum_of_their_own(root, settings):
     found = robustness.read_optimum(root)
     assert set(found["reading"]) == {"default", *robustness.OF_THE_GAME}
     for reading in robustness.READINGS:
-        changed = settings.scenario(f"reading_{reading}").model_dump()
+        changed = settings.scenario(robustness.scenario_of(reading)).model_dump()
         # What no policy earns by: what devices observe, and the cost that only learners see.
         changed["insecure_request_cost"] = settings.game.insecure_request_cost
         changed["readings"]["observation"] = settings.game.readings.observation

@@ -230,13 +230,13 @@ def test_a_deviation_shows_its_words_its_computed_effect_and_the_effects_by_algo
     edition = Edition(root)
     edition.deviations = [next(row for row in edition.deviations if row["id"] == "D4") | {"trials": "seen once"}]
     edition.measured_effects = {"D4": "reward -0.012"}
-    row = {"reading": "D4", "share": "reduced", "algorithm": "cpo_maddpg", "measure": "reward", "default": "1.16224"}
+    row = {"reading": "D4", "algorithm": "cpo_maddpg", "measure": "reward", "default": "1.16224"}
     row |= {"effect": "-0.0121", "lower": "-0.0734", "upper": "0.0492", "seeds": "3"}
     edition.reading_effects = [row, row | {"lower": "", "upper": "", "reading": "D5"}]
     page = edition.render("deviations")
     assert "- **Place** [Eq 5](#eq-5), 9, 12\n" in page
     assert "- **Measured effect** Seen once; reward -0.012\n" in page
-    cells = ["reduced", "CPO-MADDPG", "reward", "1.162", "-0.012", "-0.073 to 0.049", "3"]
+    cells = ["CPO-MADDPG", "reward", "1.162", "-0.012", "-0.073 to 0.049", "3"]
     assert "* - " + "\n  - ".join(cells) + "\n```\n" in page
 
 

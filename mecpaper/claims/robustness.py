@@ -23,40 +23,46 @@ HEADLINE = (
 )  # fmt: skip
 """Statements that are decided under every reading."""
 
-READINGS = ("D4", "D5", "D7", "D11", "D17", "D19", "D20", "D21", "D25", "D28")
-"""Entries of data/paper/deviations.csv whose other reading has runs for the headline statements."""
+SCENARIOS = {"D25": "gradient_lagrangian", "D43": "equal_sum"}
+"""Scenarios of readings that are not called `reading_<id>`."""
 
 OF_THE_GAME = ("D4", "D5", "D7", "D17")
 """Readings that change what a policy earns; under the others the optimum is that of the default reading."""
 
-OURS_ALONE = ("D21", "D25", "D28")
-"""Readings that concern only CPO-MADDPG (D21 also LMADDPG's cost); the other baselines need no runs under them."""
+READINGS = (*OF_THE_GAME, *SCENARIOS)
+"""Entries of data/paper/deviations.csv under whose other reading the headline statements are decided."""
 
-FULL = {"D25": "gradient_lagrangian", "D40": "conservative_start"}
-"""Readings with a scenario at the full share of the scale, which is compared with `default`."""
+OURS_ALONE = ("D25",)
+"""Readings that concern only CPO-MADDPG; the other baselines need no runs under them."""
+
+
+def scenario_of(reading: str) -> str:
+    """Name the scenario of a reading, `default` for the default one."""
+    return reading if reading == "default" else SCENARIOS.get(reading, f"reading_{reading}")
 
 
 def robustness(root: Path, planned: int) -> pd.DataFrame:
-    """Decide the headline statements under each reading, at the reduced share of the scale.
+    """Decide the headline statements under each reading.
 
-    A statement's runs under a reading are those of the scenario `reading_<id>`, alone or joined with the statement's
-    own scenario. For `OURS_ALONE`, baselines without such runs are represented by those under `baseline`.
+    A statement's runs under a reading are those of the reading's scenario, alone or joined with the statement's own
+    scenario. For `OURS_ALONE`, baselines are represented by those under `default`.
 
     Args:
         root: the project's folder.
-        planned: number of seeds of the reduced share.
+        planned: number of seeds that each experiment must have.
     Returns:
         Columns reading, id, claim, verdict (the answer of the runs, or where they leave it open that of the optimum),
-        by (runs or optimum), and answer, effect, lower, upper, margin, seeds, optimum; reading "default" is `baseline`.
+        by (runs or optimum), and answer, effect, lower, upper, margin, seeds, optimum.
     """
     runs, statements = Runs.load(root), read_statements(root).loc[list(HEADLINE)]
     settled = read_optimum(root)
     own = {name: "none" for name in (*USERS.values(), *ATTACKERS.values())}
     tables = []
     for reading in ("default", *READINGS):
-        base = "baseline" if reading == "default" else f"reading_{reading}"
-        rename = own | {"default": base, "users_50": f"{base}+users_50", "attacker_strong": f"{base}+attacker_strong"}
-        view = runs.view(rename, {"default": "baseline"} if reading in OURS_ALONE else {}, planned)
+        base = scenario_of(reading)
+        joined = {name: f"{base}+{name}" for name in ("users_50", "attacker_strong")}
+        rename = {} if reading == "default" else own | {"default": base} | joined
+        view = runs.view(rename, {"default": "default"} if reading in OURS_ALONE else {}, planned)
         optimum = settled[settled["reading"] == (reading if reading in OF_THE_GAME else "default")]
         decided = decide(statements, view).join(optimum["optimum"]).fillna({"optimum": ""})
         tables.append(decided.assign(reading=reading))
@@ -68,27 +74,26 @@ def robustness(root: Path, planned: int) -> pd.DataFrame:
 
 
 def reading_effects(root: Path) -> pd.DataFrame:
-    """Measure the effect of each reading on the final measures, against the default reading at the same scale.
+    """Measure the effect of each reading on the final measures, against the default reading.
 
     Args:
         root: the project's folder.
     Returns:
-        Columns reading, share, algorithm, measure, default (mean under the default reading), effect (mean difference by
+        Columns reading, algorithm, measure, default (mean under the default reading), effect (mean difference by
         seed), lower, upper (Student's interval), seeds; rows for every algorithm trained under the reading.
     """
     runs = Runs.load(root).view({}, {}, planned=1)
-    pairs = [(reading, "reduced", "baseline", f"reading_{reading}") for reading in READINGS]
-    pairs += [(reading, "full", "default", scenario) for reading, scenario in FULL.items()]
     rows = []
-    for reading, share, taken, other in pairs:
+    for reading in READINGS:
+        other = scenario_of(reading)
         for algorithm in (OURS, *BASELINES):
-            if not (runs.has(algorithm, other) and runs.has(algorithm, taken)):
+            if not (runs.has(algorithm, other) and runs.has(algorithm, "default")):
                 continue
             for measure in (name for name in MEASURES if name != "ecpr_m"):
-                base = runs.values(measure, algorithm, taken)
+                base = runs.values(measure, algorithm)
                 change = (runs.values(measure, algorithm, other) - base).dropna()
-                rows.append((reading, share, algorithm, measure, base.mean(), *interval(change), len(change)))
-    columns = ["reading", "share", "algorithm", "measure", "default", "effect", "lower", "upper", "seeds"]
+                rows.append((reading, algorithm, measure, base.mean(), *interval(change), len(change)))
+    columns = ["reading", "algorithm", "measure", "default", "effect", "lower", "upper", "seeds"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -103,14 +108,14 @@ def measured_effects(effects: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFr
     """
     texts: dict[str, list[str]] = {}
     ours = effects[(effects["algorithm"] == OURS) & (effects["seeds"] > 0)]
-    for (reading, share), rows in ours.groupby(["reading", "share"], sort=False):
+    for reading, rows in ours.groupby("reading", sort=False):
         shown = [
             f"{MEASURES[row.measure].replace(', ', ' in ')} {row.effect:+.3f}"
             + (f" [{row.lower:+.3f}, {row.upper:+.3f}]" if np.isfinite(row.lower) else f" ({row.seeds} seed)")
             for row in rows.itertuples()
         ]
-        text = f"CPO-MADDPG at the {share} share of the scale, {rows['seeds'].max()} seeds, the other reading less "
-        texts.setdefault(reading, []).append(f"{text}this one: {', '.join(shown)}")
+        text = f"CPO-MADDPG, {rows['seeds'].max()} seeds, the other reading less this one: {', '.join(shown)}"
+        texts.setdefault(reading, []).append(text)
     taken = verdicts[verdicts["reading"] == "default"].set_index("id")["verdict"]
     for reading in texts:
         own = verdicts[verdicts["reading"] == reading]
@@ -131,7 +136,7 @@ def write_tables(root: Path) -> None:
     for name, table in zip(("verdicts", "statements"), tables(root), strict=True):
         write_table(folder / f"{name}.csv", table)
     write_table(folder / "reading_effects.csv", reading_effects(root))
-    planned = len(config.load(root / "params.yaml").run.reduced.seeds)
+    planned = len(config.load(root / "params.yaml").run.seeds)
     write_table(folder / "robustness.csv", robustness(root, planned))
     # Read back, so that the sentences have the same digits as the files.
     read = (pd.read_csv(folder / f"{name}.csv") for name in ("reading_effects", "robustness"))

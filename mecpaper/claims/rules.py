@@ -111,7 +111,7 @@ def steeper(algorithm: str) -> Rule:
 
 
 def _no_insecure_offload(runs: Runs) -> Effect:
-    counts = [runs.values("insecure_offloads", *experiment) for experiment in runs.full_scale()]
+    counts = [runs.values("insecure_offloads", *experiment) for experiment in runs.experiments()]
     if not counts:
         raise MissingRuns("no runs")
     # One insecure offload in any run is enough against the statement; there is nothing to average.

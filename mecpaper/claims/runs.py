@@ -108,9 +108,9 @@ class Runs:
             return DERIVED[measure](self, algorithm, scenario)
         return self._find(self.summary, algorithm, scenario).set_index("seed")[measure].sort_index()
 
-    def full_scale(self) -> list[tuple[str, str]]:
-        """List algorithm and scenario of all experiments at the full share of the scale."""
-        return sorted(key for key in self.summary if not key[1].startswith(("reading_", "baseline")))
+    def experiments(self) -> list[tuple[str, str]]:
+        """List algorithm and scenario of all experiments."""
+        return sorted(self.summary)
 
 
 def split(table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
