@@ -322,7 +322,7 @@ def test_the_time_of_an_update_is_compared_pair_by_pair(statements):
 def test_another_reading_looks_at_its_own_runs_and_falls_back_where_there_are_none(statements):
     runs = _runs(reward={DEFAULT: 1.2})
     runs.summary[(OURS, "reading_X")] = runs.summary[DEFAULT].assign(reward=0.5)
-    seen = runs.view({"default": "reading_X"}, {"default": "default"}, planned=10)
+    seen = runs.view({"default": "reading_X"}, {"default": "default"})
     assert seen.values("reward").tolist() == [0.5] * 10
     assert set(answers(statements, seen, 1).values()) == {CONTRADICTED}
     assert runs.values("reward").mean() > 1.0

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mecpaper.algorithms.learner import Tally
-from mecpaper.algorithms.mappo import Moments, advantages, clipped_slope, log_probability, standardised
+from mecpaper.algorithms.mappo import Moments, advantages, centred, clipped_slope, log_probability, standardised
 from mecpaper.config import resolve
 from mecpaper.env.streams import Stream
 from mecpaper.training.loop import Training
@@ -61,6 +61,16 @@ def test_d20_advantages_have_mean_0_and_std_1_over_the_rows_of_each_agent(whose)
     # The agents' sum orders the rows as the team's advantage does.
     if whose == "team":
         assert torch.equal(raw.sum(dim=2).argsort(dim=1), agents[0].argsort(dim=1))
+
+
+def test_d39_no_slot_is_better_than_another_as_such():
+    estimate = drawn(4, 2, 5, 3)
+    found = centred(estimate)
+    torch.testing.assert_close(found.mean(dim=(2, 3)), torch.zeros(4, 2, dtype=torch.float64))
+    # What depends on the slot alone, such as the rewards that are left, has no effect; the rest is kept.
+    left = torch.arange(4.0, dtype=torch.float64).view(4, 1, 1, 1)
+    torch.testing.assert_close(centred(estimate + 10.0 * left), found)
+    torch.testing.assert_close(found[..., 0] - found[..., 1], estimate[..., 0] - estimate[..., 1])
 
 
 def test_moments_are_those_of_the_first_returns_and_then_forget_them():

@@ -42,8 +42,7 @@ def test_effects_in_words_by_hand():
         "D4": "CPO-MADDPG, 3 seeds, the other reading less this one: "
         "reward +0.010 [-0.020, +0.040], SOR -0.500 (1 seed); "
         "2 of 3 headline statements decided, 1 otherwise: 1a reproduced instead of no difference of practical size",
-        "D34": "CPO-MADDPG, 5 seeds, the other reading less this one: "
-        "energy in J -0.100 [-0.200, -0.050]",
+        "D34": "CPO-MADDPG, 5 seeds, the other reading less this one: energy in J -0.100 [-0.200, -0.050]",
     }
 
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mecpaper import config
 from mecpaper.claims.effect import OPEN
 from mecpaper.claims.runs import ATTACKERS, BASELINES, OURS, USERS, Runs
 from mecpaper.claims.verdict import decide, read_optimum, read_statements, tables, with_optimum
@@ -41,7 +41,7 @@ def scenario_of(reading: str) -> str:
     return reading if reading == "default" else SCENARIOS.get(reading, f"reading_{reading}")
 
 
-def robustness(root: Path, planned: int) -> pd.DataFrame:
+def robustness(root: Path) -> pd.DataFrame:
     """Decide the headline statements under each reading.
 
     A statement's runs under a reading are those of the reading's scenario, alone or joined with the statement's own
@@ -49,7 +49,6 @@ def robustness(root: Path, planned: int) -> pd.DataFrame:
 
     Args:
         root: the project's folder.
-        planned: number of seeds that each experiment must have.
     Returns:
         Columns reading, id, claim, verdict (the answer of the runs, or where they leave it open that of the optimum),
         by (runs or optimum), and answer, effect, lower, upper, margin, seeds, optimum.
@@ -62,7 +61,7 @@ def robustness(root: Path, planned: int) -> pd.DataFrame:
         base = scenario_of(reading)
         joined = {name: f"{base}+{name}" for name in ("users_50", "attacker_strong")}
         rename = {} if reading == "default" else own | {"default": base} | joined
-        view = runs.view(rename, {"default": "default"} if reading in OURS_ALONE else {}, planned)
+        view = runs.view(rename, {"default": "default"} if reading in OURS_ALONE else {})
         optimum = settled[settled["reading"] == (reading if reading in OF_THE_GAME else "default")]
         decided = decide(statements, view).join(optimum["optimum"]).fillna({"optimum": ""})
         tables.append(decided.assign(reading=reading))
@@ -82,7 +81,7 @@ def reading_effects(root: Path) -> pd.DataFrame:
         Columns reading, algorithm, measure, default (mean under the default reading), effect (mean difference by
         seed), lower, upper (Student's interval), seeds; rows for every algorithm trained under the reading.
     """
-    runs = Runs.load(root).view({}, {}, planned=1)
+    runs = replace(Runs.load(root), planned=1, fewer={})
     rows = []
     for reading in READINGS:
         other = scenario_of(reading)
@@ -136,8 +135,7 @@ def write_tables(root: Path) -> None:
     for name, table in zip(("verdicts", "statements"), tables(root), strict=True):
         write_table(folder / f"{name}.csv", table)
     write_table(folder / "reading_effects.csv", reading_effects(root))
-    planned = len(config.load(root / "params.yaml").run.seeds)
-    write_table(folder / "robustness.csv", robustness(root, planned))
+    write_table(folder / "robustness.csv", robustness(root))
     # Read back, so that the sentences have the same digits as the files.
     read = (pd.read_csv(folder / f"{name}.csv") for name in ("reading_effects", "robustness"))
     write_table(folder / "measured_effects.csv", measured_effects(*read))

@@ -72,11 +72,11 @@ def lowest(measure: str, algorithm: str, others: Collection[str], scenario: str 
 
 
 def falls(measure: str, first: str, second: str, algorithm: str = OURS) -> Rule:
-    """Make the rule that a measure of an algorithm falls from one scenario to another."""
+    """Make the rule that a measure of an algorithm falls from one scenario to another, by the seeds that both have."""
 
     def rule(runs: Runs) -> Effect:
         before, after = (runs.values(measure, algorithm, scenario) for scenario in (first, second))
-        return paired(before - after)
+        return paired(np.subtract(*before.align(after, join="inner")))
 
     return rule
 

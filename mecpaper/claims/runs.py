@@ -52,6 +52,7 @@ class Runs:
         fallback: scenario -> scenario for algorithms without runs of the renamed one.
         planned: number of seeds that each experiment must have; with fewer its runs count as missing, so that no claim
             is decided halfway.
+        fewer: (algorithm, scenario) -> number of seeds of an experiment that is planned with fewer.
         least: fewest seeds with a value that decide a statement.
     """
 
@@ -61,6 +62,7 @@ class Runs:
     rename: dict[str, str] = field(default_factory=dict)
     fallback: dict[str, str] = field(default_factory=dict)
     planned: int = MIN_SEEDS
+    fewer: dict[tuple[str, str], int] = field(default_factory=dict)
     least: int = MIN_SEEDS
 
     @classmethod
@@ -71,12 +73,14 @@ class Runs:
         entries = {entry["name"]: entry["values"] for entry in measured.get("learning", {}).get("figures", [])}
         times = {name: entries[key] for name in ALGORITHMS if (key := f"{name}: one update as trained") in entries}
         curves, summary = (split(results.read_tables(root, name)) for name in ("curves", "summary"))
-        return cls(curves, summary, times, planned=len(config.load(root / "params.yaml").run.seeds))
+        settings = config.load(root / "params.yaml")
+        planned, experiments = len(settings.run.seeds), config.named(settings)
+        fewer = {(e.algorithm, e.scenario): len(e.seeds) for e in experiments if len(e.seeds) < planned}
+        return cls(curves, summary, times, planned=planned, fewer=fewer)
 
-    def view(self, rename: dict[str, str], fallback: dict[str, str], planned: int) -> Runs:
-        """Return a view of the runs under another reading, with as many seeds as planned."""
-        least = min(planned, MIN_SEEDS)
-        return replace(self, rename=rename, fallback=fallback, planned=planned, least=least)
+    def view(self, rename: dict[str, str], fallback: dict[str, str]) -> Runs:
+        """Return a view of the runs under another reading."""
+        return replace(self, rename=rename, fallback=fallback)
 
     def _key(self, algorithm: str, scenario: str) -> tuple[str, str]:
         named = self.rename.get(scenario, scenario)
@@ -93,8 +97,9 @@ class Runs:
         if key not in tables:
             raise MissingRuns(f"no runs of {key[0]} in {key[1]}")
         table = tables[key]
-        if (stored := table["seed"].nunique()) < self.planned:
-            raise MissingRuns(f"{stored} of {self.planned} planned seeds of {key[0]} in {key[1]}")
+        planned = self.fewer.get(key, self.planned)
+        if (stored := table["seed"].nunique()) < planned:
+            raise MissingRuns(f"{stored} of {planned} planned seeds of {key[0]} in {key[1]}")
         return table
 
     def curve(self, measure: str, algorithm: str = OURS, scenario: str = "default") -> pd.DataFrame:

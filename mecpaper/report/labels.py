@@ -45,7 +45,6 @@ SCENARIOS = {
     "critic_linear_heads": "linear heads",
     "replay_reward": "priority by reward error",
     "replay_uniform": "uniform replay",
-    "cost_discount_none": r"$\gamma_c = 0$",
     "cost_discount_same": r"$\gamma_c = \gamma_r$",
 }
 """Scenario -> its name in legends."""
