@@ -11,10 +11,11 @@ from mecpaper.training import tuning
 
 def trials(**means):
     rows = [
-        {"algorithm": algorithm, "candidate": name, "reward": reward + off, "energy": energy, "cost_limit": 0.4}
+        {"algorithm": algorithm, "candidate": name, "seed": seed, "energy": energy, "cost_limit": 0.4}
+        | {"reward": reward + off * (1.0 if name == "base" else 1.5)}
         for algorithm in ("cpo_maddpg", "maddpg")
         for name, (reward, energy) in means.items()
-        for off in (-0.01, 0.01)
+        for seed, off in enumerate((-0.01, 0.01))
     ]
     return pd.DataFrame(rows)
 
@@ -25,13 +26,23 @@ def test_the_best_reward_wins_and_a_constrained_learner_must_hold_the_limit():
     assert tuning.choose(table, "cpo_maddpg", 0.02) == "good"
     assert tuning.choose(table, "cpo_maddpg", 0.0) == "base"
     assert tuning.choose(trials(base=(1.0, 0.5), other=(1.2, 0.6)), "cpo_maddpg", 0.02) == "base"
+    # The base may be the one that does not keep it.
+    assert tuning.choose(trials(base=(1.2, 0.5), other=(1.0, 0.3)), "cpo_maddpg", 0.02) == "other"
+
+
+def test_a_gain_that_may_be_chance_is_none():
+    # Gains of 0.045 and 0.055, then of 0.005 and -0.005 more than 0.004.
+    assert tuning.choose(trials(base=(1.0, 0.3), other=(1.05, 0.3)), "maddpg", 0.02) == "base"
+    assert tuning.choose(trials(base=(1.0, 0.3), other=(1.10, 0.3)), "maddpg", 0.02) == "other"
+    one = trials(base=(1.0, 0.3), other=(1.1, 0.3)).query("seed == 0")
+    assert tuning.choose(one, "maddpg", 0.02) == "base"
 
 
 @pytest.fixture()
 def tiny(small):
     data = small.model_dump()
     data["scales"][data["scale"]] |= {"episodes": 4, "curve_every": 4}
-    data["tuning"] |= {"seeds": [5], "slots_per_update": 2}
+    data["tuning"] |= {"seeds": [5], "share": 1.0}
     data["tuning"]["off_policy"] = {"base": {}, "slow": {"learning": {"actor_learning_rate": 1e-5}}}
     data["tuning"]["mappo"] = {"base": {}}
     return data
@@ -48,7 +59,7 @@ def test_a_candidate_is_the_default_experiment_with_its_changes_and_no_other(tin
         rate = 1e-5 if name == "slow" else config.learning.actor_learning_rate
         assert experiment.learning == config.learning.model_copy(update={"actor_learning_rate": rate})
         assert experiment.own.learning == ({"actor_learning_rate": 1e-5} if name == "slow" else {})
-        assert experiment.scale.slots_per_update == 2 and experiment.seeds == [5]
+        assert experiment.scale.episodes == 4 and experiment.seeds == [5]
         changed = {key for key, value in experiment.numbers.items() if value != default[key]}
         assert changed <= {"learning", "own", "scale"}
 

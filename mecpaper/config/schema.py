@@ -15,6 +15,7 @@ from mecpaper.config.fields import (
     Section,
     Seed,
     Seeds,
+    Share,
     Size,
     Weight,
     parse,
@@ -74,7 +75,7 @@ class TuningConfig(Section):
     """The search over hyperparameters, the same for every learner: its seeds, and the changes of each candidate."""
 
     seeds: Seeds
-    slots_per_update: Count
+    share: Share
     energy_margin: Weight
     off_policy: dict[Name, dict[str, Any]]
     mappo: dict[Name, dict[str, Any]]

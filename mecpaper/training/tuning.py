@@ -10,8 +10,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
+from scipy.special import stdtrit
 
 from mecpaper.config import ALGORITHMS, Config, Experiment, load, parse, resolve
 from mecpaper.config.schema import ScaleConfig
@@ -32,7 +34,8 @@ def candidates(config: Config) -> dict[tuple[str, str], Experiment]:
         for name, changes in config.tuning.candidates(algorithm).items():
             base = resolve(config, algorithm, "default", config.tuning.seeds)
             learning, own = config.learner_with(algorithm, {algorithm: {"learning": {}} | changes})
-            pace = {"slots_per_update": config.tuning.slots_per_update}
+            points = max(1, round(config.tuning.share * base.scale.episodes / base.scale.curve_every))
+            pace = {"episodes": points * base.scale.curve_every}
             scale = parse(ScaleConfig, base.scale.model_dump() | pace, "tuning")
             found[algorithm, name] = replace(base, learning=learning, own=own, scale=scale)
     return found
@@ -53,16 +56,23 @@ def choose(trials: pd.DataFrame, algorithm: str, energy_margin: float) -> str:
     """Choose the winner of a search by the rule in params.yaml under `tuning`.
 
     Args:
-        trials: columns algorithm, candidate, reward, energy, cost_limit; a row per seed.
+        trials: columns algorithm, candidate, seed, reward, energy, cost_limit.
         algorithm: the algorithm to choose for.
         energy_margin: share by which the mean energy of a constrained learner may exceed C_limit.
     Returns:
-        The candidate's name; "base" if none keeps the limit.
+        The candidate's name; "base" if none keeps the limit, or the gain over it may be chance.
     """
-    means = trials[trials["algorithm"] == algorithm].groupby("candidate")[["reward", "energy", "cost_limit"]].mean()
+    trials = trials[trials["algorithm"] == algorithm]
+    means = trials.groupby("candidate")[["reward", "energy", "cost_limit"]].mean()
     if ALGORITHMS[algorithm].constrained:
         means = means[means["energy"] <= (1.0 + energy_margin) * means["cost_limit"]]
-    return str(means["reward"].idxmax()) if len(means) else "base"
+    if means.empty or "base" not in means.index:
+        return str(means["reward"].idxmax()) if len(means) else "base"
+    best = str(means["reward"].idxmax())
+    rewards = trials.pivot(index="seed", columns="candidate", values="reward")
+    gain = rewards[best] - rewards["base"]
+    half = stdtrit(len(gain) - 1, 0.975) * gain.std() / len(gain) ** 0.5 if len(gain) > 1 else np.inf
+    return best if gain.mean() > half else "base"
 
 
 def search(root: Path) -> pd.DataFrame:
