@@ -46,14 +46,19 @@ def experiment(settings: Config, algorithm: str) -> Experiment:
 def learner(experiment: Experiment) -> Any:
     """Make the off-policy learner of a small experiment and fill its buffer by one round without an update."""
     made: Any = Training(experiment).learner
-    made.play_round(made.learning.warmup_fraction, Tally())
+    # Past the share in which critics learn alone (D35), so that actors move, too.
+    made.play_round(_begun(made), Tally())
     return made
+
+
+def _begun(learner: Any) -> float:
+    return float(learner.learning.warmup_fraction + learner.learning.critic_first_fraction)
 
 
 def batch(learner: Any) -> Batch:
     """Draw the next mini-batch of an off-policy learner, early in its training."""
     drawn = learner.draw(Stream.REPLAY, learner.learning.batch)
-    return learner.sample(drawn, learner.learning.warmup_fraction)
+    return learner.sample(drawn, _begun(learner))
 
 
 def updated(experiment: Experiment, updates: int = 1) -> Any:
