@@ -21,7 +21,7 @@ ROOMS = {
     "store": {"config"},
     "report": {"config", "store"},
     "env": {"config", "system"},
-    "algorithms": {"config", "env"},
+    "algorithms": {"config", "system", "env"},
     "training": {"config", "store", "env", "algorithms"},
     "policies": {"config", "store", "system", "env", "algorithms", "report"},
     "claims": {"config", "store", "report"},

@@ -155,7 +155,6 @@ def test_the_yardstick_is_the_best_plan_of_its_kind():
     )
     assert best_plan(planner) == 1.2 and best_plan(planner, constrained=False) == 1.5
     assert best_plan(planner, "always-local") == 1.3
-    controls = pd.DataFrame({"policy": ["random", "always_local"], "reward": [-1.0, 0.7]})
-    ways = share_of_way([0.7, 0.95, 1.2, 0.2], planner, controls, constrained=True)
+    ways = share_of_way([0.7, 0.95, 1.2, 0.2], 0.7, planner, constrained=True)
     np.testing.assert_allclose(ways, [0.0, 0.5, 1.0, -1.0])
-    assert share_of_way(0.9, planner, controls, constrained=False) == pytest.approx(0.25)
+    assert share_of_way(0.9, 0.7, planner, constrained=False) == pytest.approx(0.25)

@@ -228,12 +228,7 @@ class Game:
         """
         c = self.constants
         signal = action.unflatten(-1, (self.chunks, len(tasks.VARIABLES)))
-        ranges = (
-            c.frame_rate,
-            c.resolution,
-            c.transmit_power,
-            c.cpu_frequency,
-        )
+        ranges = (c.frame_rate, c.resolution, c.transmit_power, c.cpu_frequency)
         values = [tasks.offload_decision(signal[..., 0])]
         values += [tasks.scale_to_range(signal[..., i + 1], *bounds) for i, bounds in enumerate(ranges)]
         return dict(zip(tasks.VARIABLES, values, strict=True))

@@ -145,18 +145,18 @@ def yardsticks(curves: pd.DataFrame, planner: pd.DataFrame) -> dict[str, float]:
 
 
 def share_of_way(
-    rewards: ArrayLike, planner: pd.DataFrame, controls: pd.DataFrame, constrained: bool, policy: str = "stationary"
+    rewards: ArrayLike, start: float, planner: pd.DataFrame, constrained: bool, policy: str = "stationary"
 ) -> Any:
     r"""Compute the share of the way from the untrained policy to a plan, $(R - R_0) / (R_{plan} - R_0)$.
 
     Args:
         rewards: R, a number or an array.
-        planner, controls: data/runs/planner.csv and data/runs/controls.csv; `always_local` is untrained.
+        start: R_0, the reward of the untrained policy.
+        planner: data/runs/planner.csv.
         constrained: whether the policy has to keep the energy limit, as `Algorithm.constrained` says of a learner: it
             is compared with the plan that it is entitled to.
         policy: family of plans.
     Returns:
         As `rewards`: 0 for the untrained policy, 1 for the plan; beyond them for worse and better policies.
     """
-    start = float(controls.set_index("policy").loc["always_local", "reward"])
     return (np.asarray(rewards, dtype=float) - start)[()] / (best_plan(planner, policy, constrained) - start)
