@@ -205,7 +205,7 @@ def scales(draw):
     return {
         "planner_restarts": 1, "seeds": seeds, "episodes": 2 * rounds * at_once,
         "episodes_at_once": at_once, "slots_per_update": slots_per_update, "curve_every": rounds * at_once,
-        "reduced": {"seeds": seeds[:1], "slots_per_update": slots_per_update},
+        "reduced": {"seeds": seeds[:1], "episodes_at_once": at_once, "slots_per_update": slots_per_update},
     }  # fmt: skip
 
 

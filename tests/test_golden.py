@@ -48,7 +48,8 @@ def test_every_algorithm_and_every_switch_is_trained():
                 values = (True, False) if field.annotation is bool else typing.get_args(field.annotation)
                 seen = {getattr(default, key), *(changed[key] for changed in changes if key in changed)}
                 missing += [f"{section.__name__}.{key} = {value}" for value in values if value not in seen]
-    assert not missing
+    # Golden numbers are the same on every machine; what bfloat16 computes is not.
+    assert missing == ["LearningConfig.precision = auto", "LearningConfig.precision = bfloat16"]
 
 
 def test_every_switch_makes_a_difference():

@@ -163,7 +163,8 @@ LIMIT, MULTIPLIER, CONSTRAINED = 1.2, 0.5, [0.1, 0.2, 0.3, 0.4]
 def constrained(small, monkeypatch, algorithm, rounds, rate, **changes):
     """Learn the problem above; per tenth round of the last third the mean action `[., run, 4]` and multiplier."""
     game = ONE_SLOT | {"cost_limit_fraction": LIMIT / ONE_SLOT["battery_capacity"]}
-    config = configured(small, game, rounds, 32, PLAIN, **{algorithm: changes | {"multiplier_rate": rate}})
+    # One step per slot and episode: the excess is the mean of the 32 that are played side by side (D38).
+    config = configured(small, game, rounds, 32, PLAIN, **{algorithm: changes | {"multiplier_rate": 32 * rate}})
     training, observation, _ = started(monkeypatch, Constant, config, algorithm)
 
     def watch():
@@ -217,13 +218,14 @@ def test_eq48_the_papers_rule_swings_about_the_limit_when_the_multiplier_may_pas
 
 SENDER = {
     "slots": 4, "frame_rate": [5.0, 5.0], "resolution": [400.0, 400.0], "transmit_power": [1.0, 1.0],
-    "cpu_frequency": [0.2e9, 1.2e9], "energy_coefficient": [4e-27, 5e-28], "cycles_per_bit": 40.0, "bandwidth": 25e6,
+    "cpu_frequency": [0.2e9, 1.2e9], "energy_coefficient": [5e-28, 4e-27], "cycles_per_bit": 40.0, "bandwidth": 25e6,
     "gain_db": [8.5, 9.5], "eavesdropper_power": 0.25, "battery_capacity": 8.0, "harvest_fraction": 1.0,
     "cost_limit_fraction": 1.0,
 }  # fmt: skip
 """What is left to decide is which device sends, and the frequency of the one that does not. Alone on the channel either
-device gains by sending. The first one, whose processor needs more energy, gains even beside the other; the second then
-loses. So the first one should send, for the sum of the rewards and for each device's own."""
+device gains by sending. The second one, whose processor needs more energy, gains even beside the other; the first then
+loses. So the second one should send, for the sum of the rewards and for each device's own. (From the seeds below, the
+untrained actors of three runs of four ask the first one to send.)"""
 
 SIGNALS = [-1.0 + 0.2 * i for i in range(11)]
 JOINT = list(itertools.product([-1.0, 1.0], [-1.0, 1.0], SIGNALS, SIGNALS))
@@ -256,13 +258,13 @@ def test_eq24_every_learner_finds_who_should_send(small, algorithm, changes):
     config = configured(small, SENDER, 200, 16, learning, **{algorithm: changes})
     rewards = enumerated(config)
     best = rewards.max().item()
-    others = [r for r, joint in zip(rewards.tolist(), JOINT, strict=True) if joint[:2] != (1.0, -1.0)]
-    assert JOINT[rewards.argmax()][:2] == (1.0, -1.0) and max(others) < 0.75 * best
+    others = [r for r, joint in zip(rewards.tolist(), JOINT, strict=True) if joint[:2] != (-1.0, 1.0)]
+    assert JOINT[rewards.argmax()][:2] == (-1.0, 1.0) and max(others) < 0.75 * best
 
     training = Training(resolve(config, algorithm, "default", seeds=[1, 2, 3, 4]))
     game = Game(training.game.configs, 10)
     before = evaluate(training.learner.act, game, [9] * 4)
-    assert (before["request_share"] == 0).all() and before["reward"].max().item() < 0.75 * best
+    assert before["reward"].max().item() < 0.75 * best
     played(training)
     after = evaluate(training.learner.act, game, [9] * 4)
     assert (after["reward"] >= 0.95 * best).sum() >= 3, after["reward"] / best

@@ -19,9 +19,9 @@ from mecpaper.store import results
 SMALLER = {
     "slots: 50 ": "slots: 25 ",
     "slots_per_update: 25\n": "slots_per_update: 12\n",
-    "seeds: [1], slots_per_update: 50": "seeds: [1], slots_per_update: 25",
+    "seeds: [1], episodes_at_once: 4, slots_per_update: 50": "seeds: [1], episodes_at_once: 4, slots_per_update: 25",
     "final_episodes: 40 ": "final_episodes: 4 ",
-    "generations: 60 ": "generations: 4 ",
+    "generations: 30 ": "generations: 4 ",
 }
 """What of params.yaml is made smaller still than scale smoke: as many updates, from less play."""
 
