@@ -15,6 +15,7 @@ from mecpaper.edition.text import slug
 TITLES = {
     "verdicts": "All verdicts",
     "robustness": "Robustness of the headline verdicts",
+    "curves": "What the state hides",
     "identified": "What the reward does not identify",
     "overall": "All algorithms at the default setting",
     "claims": "Claims and verdicts",
