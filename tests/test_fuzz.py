@@ -154,7 +154,7 @@ def ordered(pair):
     return [list(ends) for ends in zip(*(sorted(ends) for ends in both), strict=True)]
 
 
-RANGES = ("frame_rate", "resolution", "transmit_power", "cpu_frequency", "gain_db", "std_range")
+RANGES = ("frame_rate", "resolution", "transmit_power", "cpu_frequency", "gain_db", "std_range", "saturation_fall")
 
 
 @st.composite
@@ -171,6 +171,8 @@ def changes(draw, section, devices, maximum=8):
             drawn[name] = ordered(drawn[name])
         if name in ("quality_weights", "cost_weights"):
             drawn[name] = [drawn[name][0], 1.0 - drawn[name][0]]
+    if "saturation_fall" in drawn and drawn["saturation_fall"][0] == drawn["saturation_fall"][1]:
+        drawn["saturation_fall"] = [0.0, 1.0]
     if "gain_db" in drawn and drawn["gain_db"][1] < 0:
         drawn["gain_error_fraction"] = 0.0
     if {"batch", "buffer"} & set(drawn):
