@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from mecpaper.commands import own, project  # noqa: F401  (they register their commands)
+from mecpaper.commands import own, project, traces  # noqa: F401  (they register their commands)
 from mecpaper.commands.parser import make_parser
 from mecpaper.config import ConfigError
 

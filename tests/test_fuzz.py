@@ -22,7 +22,17 @@ from pydantic import BaseModel
 from traitlets import TraitError
 
 from mecpaper import config, explorer
-from mecpaper.config import ALGORITHMS, Config, ConfigError, GameConfig, LearningConfig, Readings, ScaleConfig
+from mecpaper.config import (
+    ALGORITHMS,
+    AccuracyCurve,
+    Config,
+    ConfigError,
+    GameConfig,
+    LearningConfig,
+    Readings,
+    ScaleConfig,
+    Traces,
+)
 from mecpaper.config.fields import Seed
 from mecpaper.config.learners import MAPPOConfig
 from mecpaper.config.schema import EvaluationConfig, FigureConfig
@@ -137,6 +147,8 @@ def values(name, kind, devices):
         return numbers(kind)
     if is_union(kind):
         single, other = kind.inside
+        if single.type in (Traces, AccuracyCurve):
+            return st.none()
         if other.type is type(None):
             return st.none() | values(name, single, devices)
         each = st.lists(values(name, single, devices), min_size=devices, max_size=devices)

@@ -28,7 +28,7 @@ ROOMS = {
     "explorer": {"config", "system", "env", "policies", "training", "report"},
     "edition": {"config", "claims", "report"},
     "pipeline": {"config", "store", "training"},
-    "commands": {"config", "store", "report", "training", "policies", "claims", "pipeline"},
+    "commands": {"config", "store", "report", "env", "training", "policies", "claims", "pipeline"},
 }
 """Room -> the rooms it may import, at most. Each stands below those that may import it."""
 

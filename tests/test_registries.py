@@ -36,7 +36,8 @@ OPTIONAL = {
 }
 NO_SYMBOL = {
     "readings", "insecure_request_cost", "learning", "head_hidden", "gradient", "critic_heads", "gated", "replay",
-    "priority_errors", "multipliers", "multiplier_rule", "multiplier_step", "multiplier_start",
+    "priority_errors", "multipliers", "multiplier_rule", "multiplier_step", "multiplier_start", "traces",
+    "accuracy_curve",
 }  # fmt: skip
 """Constants that stand for no symbol of the text: choices between readings, a layer's width, what training needs."""
 

@@ -53,6 +53,7 @@ def train(options: argparse.Namespace) -> int:
     mecpaper train maddpg default --scale smoke --set learning.batch=64 --seeds 1 2 3 --out runs/mine
     mecpaper train maddpg,cpo_maddpg users_30 --scale demo --out runs/thirty
     mecpaper train all --set game.devices=8 --set 'game.gain_db=[6, 12]' --scale demo --out runs/eight
+    mecpaper train maddpg --trace my.csv --scale demo --out runs/traced
     """
     from tqdm import tqdm
 
@@ -152,6 +153,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
     mecpaper eval cpo_maddpg --scenario users_50
     mecpaper eval runs/mine cpo_maddpg random planner --set 'game.gain_db=[6, 12]' --json
+    mecpaper eval cpo_maddpg random always-local planner --trace my.csv
     """
     import torch
 
@@ -201,7 +203,7 @@ def compare(options: argparse.Namespace) -> int:
     from mecpaper.claims import comparison
     from mecpaper.commands.comparing import draw, named_runs, plans, references
 
-    root, _, config, _ = settings(argparse.Namespace(scale=None, set=[]))
+    root, _, config, _ = settings(argparse.Namespace(scale=None, set=[], trace=None))
     own = named_runs(options.runs)
     if not own:
         raise ConfigError(f"runs = {str(options.runs)!r}: no complete experiment; mecpaper train --out makes some")
@@ -209,7 +211,7 @@ def compare(options: argparse.Namespace) -> int:
     runs, numbers = comparison.read(own | others)
     planned = plans(options.runs / "planner.csv")
     if not planned and options.reference in config.scenarios:
-        game = config.scenario(options.reference).model_dump()
+        game = config.scenario(options.reference).model_dump(mode="json")
         if all(numbers[name]["game"] == game for name in own):
             planned = plans(root / "data" / "runs" / "planner.csv", options.reference)
     table = comparison.overview(runs, planned)
@@ -298,7 +300,9 @@ def export(options: argparse.Namespace) -> int:
     if found.game is None or not isinstance(found.policy, StoredPolicy):
         raise ConfigError(f"policy = {options.algorithm!r}: no {results.MARK} beside it tells the game of its training")
     folder = options.out or root / "build" / "onnx"
-    written = export_actors(found.policy, parse(GameConfig, found.game, "game"), folder, options.device)
+    # An actor has the ranges of its decisions; it needs no measurements.
+    game = parse(GameConfig, found.game | {"traces": None, "accuracy_curve": None}, "game")
+    written = export_actors(found.policy, game, folder, options.device)
     if options.json:
         print_json({"folder": str(folder), "actors": written})
     else:

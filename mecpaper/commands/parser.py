@@ -96,15 +96,16 @@ def as_json(parser: argparse.ArgumentParser) -> None:
 
 
 def changes(parser: argparse.ArgumentParser) -> None:
-    """Add `--scale` and `--set`, which `settings` applies."""
+    """Add `--scale`, `--set` and `--trace`, which `settings` applies."""
     parser.add_argument("--scale", metavar="NAME", help="a scale of params.yaml: smoke, demo, study, paper")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a key of params.yaml; repeatable"
     )
+    parser.add_argument("--trace", metavar="FILE", help="gains and harvests from a file; as --set game.traces=FILE")
 
 
 def settings(options: argparse.Namespace) -> tuple[Path, Config, Config, list[str]]:
-    """Read params.yaml and apply `--scale` and `--set`.
+    """Read params.yaml and apply the options of `changes`.
 
     Returns:
         The project's folder, the configuration as it is in the file and as changed, and the changes.
@@ -113,8 +114,11 @@ def settings(options: argparse.Namespace) -> tuple[Path, Config, Config, list[st
     """
     root = find_root()
     config = load(root / "params.yaml")
-    scale = [f"scale={options.scale}"] if options.scale else []
-    return root, config, with_changes(config, [*scale, *options.set]), [*scale, *options.set]
+    changed = [f"scale={options.scale}"] if options.scale else []
+    changed += options.set
+    if options.trace is not None:
+        changed.append(f"game.traces={json.dumps(options.trace)}")
+    return root, config, with_changes(config, changed), changed
 
 
 def print_json(data: Any) -> None:

@@ -9,13 +9,16 @@ from mecpaper.config.experiment import RESULTS_VERSION, Experiment, fingerprint,
 from mecpaper.config.fields import ConfigError, Section, parse
 from mecpaper.config.game import GameConfig, Readings
 from mecpaper.config.learners import LearningConfig, OwnConfig
-from mecpaper.config.project import find_root, load
+from mecpaper.config.measured import AccuracyCurve, Traces
+from mecpaper.config.project import load
 from mecpaper.config.registry import ALGORITHMS, Algorithm
+from mecpaper.config.root import find_root
 from mecpaper.config.schema import Config, ScaleConfig
 
 __all__ = [
     "ALGORITHMS",
     "RESULTS_VERSION",
+    "AccuracyCurve",
     "Algorithm",
     "Config",
     "ConfigError",
@@ -26,6 +29,7 @@ __all__ = [
     "Readings",
     "ScaleConfig",
     "Section",
+    "Traces",
     "check_effect",
     "find_root",
     "fingerprint",

@@ -69,7 +69,7 @@ class Experiment:
         return {
             "algorithm": self.algorithm,
             "scenario": self.scenario,
-            "game": self.game.model_dump(),
+            "game": self.game.model_dump(mode="json"),
             "learning": self.learning.model_dump(),
             "own": self.own.model_dump(),
             "scale": {"name": self.scale_name} | self.scale.model_dump(exclude=_NOT_COMPUTED_FROM),
@@ -86,7 +86,7 @@ class Experiment:
         """Fingerprint that experiments of one batched program share; it leaves out what may differ between runs: game
         constants and the keys in `OwnConfig.PER_RUN`."""
         numbers = self.numbers | {"scenario": "", "own": self.own.model_dump(exclude=set(self.own.PER_RUN))}
-        numbers["game"] = {key: numbers["game"][key] for key in ("devices", "chunks", "slots", "readings")}
+        numbers["game"] = {key: numbers["game"][key] for key in GameConfig.SHARED if key in numbers["game"]}
         return fingerprint(numbers)
 
 
@@ -127,5 +127,5 @@ def named(config: Config) -> list[Experiment]:
 
 def fingerprint(*parts: Any) -> str:
     """Hash plain data and sections to 16 hexadecimal digits, the same in every process."""
-    plain = [part.model_dump() if isinstance(part, BaseModel) else part for part in parts]
+    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mecpaper.config.fields import (
     ConfigError,
@@ -25,6 +25,7 @@ from mecpaper.config.fields import (
     parse,
     shown,
 )
+from mecpaper.config.measured import FROM_ACCURACY, FROM_TRACES, AccuracyCurve, Traces
 
 MAX_SECONDS = MAX_JOULES = 1e9
 """Upper limits on the time and energy of a chunk in the worst case."""
@@ -45,6 +46,9 @@ class Readings(Section):
 
 class GameConfig(Section):
     """Constants of the system model, Eq. 1-36. A `device_constant` is one number or one per device."""
+
+    SHARED: ClassVar = ("devices", "chunks", "slots", "readings", "traces", "accuracy_curve")
+    """Keys in which the runs of one batched game agree."""
 
     devices: Annotated[int, Field(ge=1, le=10_000)]
     chunks: Annotated[int, Field(ge=1, le=1_000)]
@@ -74,6 +78,21 @@ class GameConfig(Section):
     insecure_request_cost: Annotated[float, Field(ge=0, le=1e6)]
     cost_limit_fraction: Share
     readings: Readings
+    traces: Annotated[Traces | None, *FROM_TRACES] = None
+    accuracy_curve: Annotated[AccuracyCurve | None, *FROM_ACCURACY] = None
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Leave files that are not named out of JSON, so that results without them keep their fingerprints."""
+        data: dict[str, Any] = handler(self)
+        return {key: value for key, value in data.items() if value is not None or info.mode != "json"}
+
+    @property
+    def gain_range(self) -> tuple[float, float]:
+        """g_min and g_max, dB: those of the traces, if there are any."""
+        if self.traces is None:
+            return self.gain_db[0], self.gain_db[1]
+        return float(self.traces.gain_db.min()), float(self.traces.gain_db.max())
 
     @model_validator(mode="after")
     def _consistent(self) -> GameConfig:
@@ -95,8 +114,15 @@ class GameConfig(Section):
         for key in ("quality_weights", "cost_weights"):
             if abs(sum(getattr(self, key)) - 1.0) > 1e-9:
                 raise ValueError(f"{key} = {getattr(self, key)}: the two must sum to 1")
-        if self.readings.gain_error == "decibel" and self.gain_error_fraction > 0 and self.gain_db[1] < 0:
-            raise ValueError(f"gain_db = {self.gain_db}: the maximum must not be negative, rho is a share of it (D7)")
+        if self.traces is not None:
+            self.traces.check(self.slots, self.chunks)
+        if self.accuracy_curve is not None:
+            self.accuracy_curve.check(*self.resolution)
+        if self.readings.gain_error == "decibel" and self.gain_error_fraction > 0 and self.gain_range[1] < 0:
+            source = "gain_db" if self.traces is None else f"traces = {self.traces}: gain_db"
+            raise ValueError(
+                f"{source} = {list(self.gain_range)}: the maximum must not be negative, rho is a share of it (D7)"
+            )
         for key, value, what, limit in self._worst():
             if value > limit:
                 given = shown(getattr(self, key))
@@ -109,7 +135,7 @@ class GameConfig(Section):
             [pick(self.per_device(value)) for pick, value in zip((min, max), pair, strict=True)]
             for pair in (self.transmit_power, self.cpu_frequency)
         )
-        min_gain, max_gain = (10.0 ** (value / 10.0) for value in self.gain_db)
+        min_gain, max_gain = (10.0 ** (value / 10.0) for value in self.gain_range)
         size = self.bits_per_pixel * self.frame_rate[1] * self.resolution[1] ** 2
         work = size * self.cycles_per_bit
         if self.readings.access == "orthogonal":

@@ -1,8 +1,7 @@
-"""Find the project's folder, and read params.yaml."""
+"""Read params.yaml."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +10,8 @@ from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import YAMLError
 
 from mecpaper.config.fields import ConfigError, parse, shown
+from mecpaper.config.root import find_root
 from mecpaper.config.schema import Config
-
-
-def find_root(start: Path | str | None = None) -> Path:
-    """Find the project's folder: the nearest one upwards that holds params.yaml and dvc.yaml.
-
-    Without `start` the search begins at the environment variable MECPAPER_ROOT if it is set, else at the working
-    directory, and then at this package, which may be a checkout.
-
-    Raises:
-        ConfigError: there is no such folder.
-    """
-    named = os.environ.get("MECPAPER_ROOT")
-    folder = Path(start or named or Path.cwd()).resolve()
-    beside = [] if start or named else [Path(__file__).resolve().parents[2]]
-    for candidate in (folder, *folder.parents, *beside):
-        if (candidate / "params.yaml").is_file() and (candidate / "dvc.yaml").is_file():
-            return candidate
-    raise ConfigError(
-        f"project root: no params.yaml with dvc.yaml in {folder} or above it; "
-        "set MECPAPER_ROOT, or pass the file to load(path)"
-    )
 
 
 def load(path: Path | str | None = None) -> Config:

@@ -18,6 +18,7 @@ from torch import Tensor
 from mecpaper.config import ConfigError, GameConfig
 from mecpaper.env import recorded
 from mecpaper.env.constants import Constants
+from mecpaper.env.episode import Windows, begin_episode
 from mecpaper.env.settled import settled_offload
 from mecpaper.system import channel, energy, latency, quality, secrecy, tasks
 
@@ -51,7 +52,7 @@ class Game:
     """Batched constrained Markov game, Eq. 32-36 over the system model Eq. 1-24.
 
     Args:
-        configs: one GameConfig per run; devices, chunks, slots and readings must agree.
+        configs: one GameConfig per run; those of `GameConfig.SHARED` must agree.
         envs: independent copies of the game per run.
         device, dtype: where and in which precision to compute.
     Raises:
@@ -70,7 +71,7 @@ class Game:
         if envs < 1:
             raise ConfigError(f"envs = {envs}: at least 1")
         first = configs[0]
-        for key in ("devices", "chunks", "slots", "readings"):
+        for key in GameConfig.SHARED:
             for config in configs:
                 if getattr(config, key) != getattr(first, key):
                     raise ConfigError(f"{key} = {getattr(config, key)}: {getattr(first, key)}, as in the batch's first")
@@ -83,6 +84,7 @@ class Game:
         self.observation_names = self._observation_names()
         self.observation_size = len(self.observation_names)
         c = self.constants = Constants.of(configs, self.device, dtype)
+        self.windows = Windows.of(first, self.device, dtype)
         self.battery_capacity = c.battery_capacity.squeeze(-1)
         self.battery_threshold = self.battery_capacity * c.battery_threshold_fraction.squeeze(-1)
         self.cost_limit = self.battery_capacity * c.cost_limit_fraction.squeeze(-1)
@@ -148,8 +150,7 @@ class Game:
         ranges: list[tuple[Tensor | float, Tensor | float]] = [(value, value) for value in constants]
         ranges += [middle(*c.gain_db)] * self.chunks
         ranges.append((0.5 * c.battery_capacity, 0.5 * c.battery_capacity))
-        harvest = c.harvest_fraction * c.battery_capacity
-        ranges.append((harvest, torch.where(harvest > 0, harvest, torch.ones_like(harvest))))
+        ranges.append((c.harvest, torch.where(c.harvest > 0, c.harvest, torch.ones_like(c.harvest))))
         ranges.append((c.bandwidth, c.bandwidth))
         if self.readings.observation == "augmented":
             ranges += [(0.5, 0.5)] * (2 * self.chunks) + [middle(*c.frame_rate)] * self.chunks + [(0.5, 0.5)]
@@ -179,19 +180,9 @@ class Game:
 
     def begin(self, uniform: Tensor) -> Tensor:
         """Begin an episode with the random numbers of `draw`; returns what `reset` does."""
-        c = self.constants
-        gain, other_gain, error = (uniform[..., i * self.chunks : (i + 1) * self.chunks] for i in range(3))
-        self._episode_gain_db = secrecy.draw_gain(gain, *c.gain_db)
-        heard_db = self._episode_gain_db
-        if self.readings.eavesdropper_gain == "independent":
-            heard_db = secrecy.draw_gain(other_gain, *c.gain_db)
-        readings = self.readings
-        self._episode_heard = secrecy.estimated_gain_set(
-            heard_db, error, c.gain_error, readings.gain_error, readings.gain_set
+        self._episode_gain_db, self._episode_heard, self._episode_harvest = begin_episode(
+            uniform, self.constants, self.readings, self.windows
         )
-        mean_harvest = (c.harvest_fraction * c.battery_capacity).squeeze(-1)
-        spread = 2.0 * uniform[..., -1] if self.readings.harvest == "uniform" else torch.ones_like(uniform[..., -1])
-        self._episode_harvest = spread * mean_harvest
         self.slot = 0
         zeros = torch.zeros(self.runs, self.envs, self.devices, self.chunks, dtype=self.dtype, device=self.device)
         self._mean_accuracy, self._mean_smoothness = zeros, zeros
@@ -336,7 +327,7 @@ class Game:
     def _quality(self, frame_rate: Tensor, resolution: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         c = self.constants
         slot = self.slot + 1
-        accuracy = quality.accuracy(resolution, c.accuracy_ceiling, c.accuracy_drop, c.accuracy_scale)
+        accuracy = c.accuracy(resolution)
         smoothness = quality.smoothness(
             quality.frame_smoothness(frame_rate, c.frame_rate[1]),
             quality.frame_change(frame_rate, self._previous_frame_rate, self.readings.frame_change),

@@ -94,7 +94,7 @@ def compute(settings: Config, state: State, controllers: Controllers = CONTROLS)
     full = game.battery_capacity[0]
     quantiles = torch.quantile(energy.flatten(1), torch.tensor([0.05, 0.95]), dim=1)
     attackers = attackers_of(settings)
-    bounds = [config.gain_db, *attackers.values()]
+    bounds = [config.gain_range, *attackers.values()]
     own_db = torch.linspace(min(b[0] for b in bounds) - 0.5, max(b[1] for b in bounds) + 2.0, 21)
     own, secure = secure_plane(config, own_db, offload, power, gain, state.episodes)
     return Result(
@@ -131,6 +131,8 @@ def compute(settings: Config, state: State, controllers: Controllers = CONTROLS)
 
 def notices(settings: Config, state: State, controller: StoredPolicy | Control, game: Game) -> Iterator[str]:
     """Yield a line for each way in which a controller is used outside the setting of its training or planning."""
+    if settings.game.traces is not None:
+        yield f"Gains and harvests are those of {settings.game.traces}: their controls change nothing."
     if isinstance(controller, Control):
         if controller.planned and state.changes(settings.game):
             yield "Planned for the default setting; its actions stay the same here."
@@ -182,12 +184,13 @@ def secure_plane(
     low, high = (float(np.mean(bound)) for bound in config.transmit_power)
     own = torch.linspace(low, high, 41)
     # The same share of the maximum gain as in the game (D7), in dB or linear.
-    top = config.gain_db[1] if readings.gain_error == "decibel" else 10.0 ** (config.gain_db[1] / 10.0)
+    largest = config.gain_range[1]
+    top = largest if readings.gain_error == "decibel" else 10.0 ** (largest / 10.0)
     error = config.gain_error_fraction * top
     heard_db, probe_db = others_db, own_db.expand(SITUATIONS, -1)
     if readings.eavesdropper_gain == "independent":
-        heard_db = secrecy.draw_gain(torch.rand(others_db.shape, generator=source), *config.gain_db)
-        probe_db = secrecy.draw_gain(torch.rand(probe_db.shape, generator=source), *config.gain_db)
+        heard_db = secrecy.draw_gain(torch.rand(others_db.shape, generator=source), *config.gain_range)
+        probe_db = secrecy.draw_gain(torch.rand(probe_db.shape, generator=source), *config.gain_range)
     draws = torch.rand(heard_db.shape, generator=source)
     minimum = secrecy.estimated_gain_set(heard_db, draws, error, readings.gain_error, readings.gain_set)[2]
     draws = torch.rand(SITUATIONS, 1, generator=source).expand_as(probe_db)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mecpaper.config import GameConfig
+from mecpaper.env.constants import Constants
 from mecpaper.env.game import Game
 from mecpaper.env.streams import Stream, generators
 from mecpaper.policies.plans import LOCAL, SIGNALS, Plan, rehearse
@@ -134,8 +135,8 @@ def best_paths(config: GameConfig, rates: Tensor, timed: bool = True) -> Paths:
     ranges = (config.frame_rate, config.resolution)
     frame_rate, resolution = (tasks.scale_to_range(t, *ends) for t, ends in zip(ticks, ranges, strict=True))
     size = tasks.chunk_size(config.bits_per_pixel, frame_rate.unsqueeze(1), resolution)
-    scale = (config.accuracy_ceiling, config.accuracy_drop, config.accuracy_scale)
-    accuracy = config.quality_weights[0] * quality.accuracy(resolution, *scale)
+    constants = Constants.of([config], resolution.device, resolution.dtype)
+    accuracy = config.quality_weights[0] * constants.accuracy(resolution).flatten()
     fullness = config.quality_weights[1] * quality.frame_smoothness(frame_rate, config.frame_rate[1])
     change = quality.frame_change(frame_rate, frame_rate.unsqueeze(1), config.readings.frame_change)
     smooth = quality.smoothness(fullness, change)

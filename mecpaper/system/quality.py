@@ -24,6 +24,27 @@ def accuracy(
     return ceiling - drop * torch.exp(-resolution / scale)
 
 
+def measured_accuracy(resolution: Tensor, points: Tensor, coefficients: Tensor) -> Tensor:
+    r"""Interpolate measured accuracy, in the place of Eq. (16).
+
+    $$a(r) = \sum_{j=0}^{3} c_{ij}\, (r - r_i)^{3 - j}, \qquad r_i \le r < r_{i+1}$$
+
+    Args:
+        resolution: `[..., device, chunk]`, r, pixel.
+        points: `[point]`, r_i, the measured resolutions, pixel, rising.
+        coefficients: `[4, point - 1]`, c, of piecewise cubic polynomials.
+    Returns:
+        `[..., device, chunk]`, dimensionless; beyond the points the outer polynomials go on.
+    Source: §3.6, Eq. 16.  Deviation: D45.
+    """
+    piece = torch.bucketize(resolution.detach().contiguous(), points[1:-1], right=True)
+    step = resolution - points[piece]
+    value = torch.zeros_like(step)
+    for coefficient in coefficients:
+        value = value * step + coefficient[piece]
+    return value
+
+
 def running_mean(mean: Tensor, value: Tensor, slot: int) -> Tensor:
     r"""Update the mean over the slots so far, the form of Eq. (15) and (17).
 
