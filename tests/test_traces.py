@@ -1,6 +1,7 @@
 """Own measurements: trace files, accuracy curves, converted logs; and everything that plays them."""
 
 import json
+import os
 import pickle
 import re
 import shutil
@@ -454,3 +455,16 @@ def test_own_runs_on_traces_are_trained_stored_measured_and_exported(root, tmp_p
     (tmp_path / "my.csv").write_text((tmp_path / "my.csv").read_text() + "300,0,9,1\n300,1,9,1\n300,2,9,1\n300,3,9,1\n")
     status, _, err = told(capsys, *train)
     assert status == 2 and "holds other runs (game.traces = my.csv (sha256" in err
+
+
+@pytest.mark.slow
+def test_the_recipe_of_the_readme_runs_as_it_is_printed(root, tmp_path):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    recipe = re.search(r"(?s)## Your own traces\n.*?```\n(.*?)```", text)[1]
+    shutil.copytree(root / "data" / "traces", tmp_path / "data" / "traces")
+    command = f'set -e\nmecpaper() {{ "{sys.executable}" -m mecpaper "$@"; }}\n{recipe}'
+    environment = os.environ | {"MECPAPER_ROOT": str(root), "PYTHONPATH": str(root)}
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"(?m)^reward ", done.stdout)) == recipe.count("mecpaper eval") == 3
+    assert len(re.findall("warning: cpo_maddpg/default: trained in another game", done.stderr)) == 2

@@ -39,8 +39,9 @@ def main(folder: Path) -> None:
     rows = [f"{t + 0.5:.1f} {value:.3f}" for t, value in enumerate(rate)]
     write_atomically(folder / "throughput.txt", "\n".join(rows) + "\n")
     table = convert(logs, "kpi", harvest=0.0, mean_db=9.0)
-    # A cloud passes now and then: harvest as of a small solar panel, the same for all cameras.
-    sun = (0.8 + 0.7 * np.sin(np.arange(SECONDS) / 23.0)) * (random.random(SECONDS) > 0.15)
+    # Harvest as of a small solar panel, the same for all cameras; clouds take three quarters of it for some time.
+    cloudy = np.convolve(random.normal(0.0, 1.0, SECONDS + 19), np.ones(20), "valid") > 4.0
+    sun = (0.8 + 0.5 * np.sin(np.arange(SECONDS) / 23.0)) * np.where(cloudy, 0.25, 1.0)
     write_table(folder / "drive.csv", table.assign(harvest_j=sun[table["slot"]].round(3)))
     resolution = np.arange(320, 721, 80)
     accuracy = 0.93 / (1.0 + np.exp(-(resolution - 440.0) / 70.0))

@@ -16,6 +16,8 @@ TITLES = {
     "verdicts": "All verdicts",
     "robustness": "Robustness of the headline verdicts",
     "curves": "What the state hides",
+    "drive": "A trace file",
+    "transfer": "Policies on a measured channel",
     "identified": "What the reward does not identify",
     "overall": "All algorithms at the default setting",
     "claims": "Claims and verdicts",
