@@ -38,7 +38,7 @@ BASE = {
     "eavesdropper_noise_power": 1.0, "eavesdropper_power": 0.25, "gain_db": [8.0, 10.0], "gain_error_fraction": 0.1,
     "accuracy_ceiling": 0.988, "accuracy_drop": 4.469, "accuracy_scale": 200.0, "quality_weights": [0.5, 0.5],
     "cost_weights": [0.5, 0.5], "battery_capacity": 8.0, "battery_threshold_fraction": 0.3, "harvest_fraction": 0.05,
-    "cost_limit_fraction": 0.05, "insecure_request_cost": 0.0,
+    "cost_limit_fraction": 0.05, "insecure_request_cost": 0.0, "traces": None, "accuracy_curve": None,
 }  # fmt: skip
 
 
@@ -115,6 +115,8 @@ def constants(devices: int, chunks: int, readings: dict, cascading: bool, rng: n
         "cost_limit_fraction": number(0.01, 1.0),
         "insecure_request_cost": number(0.0, 1.0),
         "readings": readings,
+        "traces": None,
+        "accuracy_curve": None,
     }
 
 

@@ -211,7 +211,7 @@ def compare(options: argparse.Namespace) -> int:
     runs, numbers = comparison.read(own | others)
     planned = plans(options.runs / "planner.csv")
     if not planned and options.reference in config.scenarios:
-        game = config.scenario(options.reference).model_dump(mode="json")
+        game = config.scenario(options.reference).numbers
         if all(numbers[name]["game"] == game for name in own):
             planned = plans(root / "data" / "runs" / "planner.csv", options.reference)
     table = comparison.overview(runs, planned)

@@ -69,7 +69,7 @@ class Experiment:
         return {
             "algorithm": self.algorithm,
             "scenario": self.scenario,
-            "game": self.game.model_dump(mode="json"),
+            "game": self.game.numbers,
             "learning": self.learning.model_dump(),
             "own": self.own.model_dump(),
             "scale": {"name": self.scale_name} | self.scale.model_dump(exclude=_NOT_COMPUTED_FROM),
@@ -127,5 +127,5 @@ def named(config: Config) -> list[Experiment]:
 
 def fingerprint(*parts: Any) -> str:
     """Hash plain data and sections to 16 hexadecimal digits, the same in every process."""
-    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
+    plain = [part.model_dump() if isinstance(part, BaseModel) else part for part in parts]
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from mecpaper.config.fields import (
     ConfigError,
@@ -78,14 +78,13 @@ class GameConfig(Section):
     insecure_request_cost: Annotated[float, Field(ge=0, le=1e6)]
     cost_limit_fraction: Share
     readings: Readings
-    traces: Annotated[Traces | None, *FROM_TRACES] = None
-    accuracy_curve: Annotated[AccuracyCurve | None, *FROM_ACCURACY] = None
+    traces: Annotated[Traces | None, *FROM_TRACES]
+    accuracy_curve: Annotated[AccuracyCurve | None, *FROM_ACCURACY]
 
-    @model_serializer(mode="wrap")
-    def _without_unset(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
-        """Leave files that are not named out of JSON, so that results without them keep their fingerprints."""
-        data: dict[str, Any] = handler(self)
-        return {key: value for key, value in data.items() if value is not None or info.mode != "json"}
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """All constants as plain data, without files that are not named: results keep the fingerprints of before."""
+        return {key: value for key, value in self.model_dump(mode="json").items() if value is not None}
 
     @property
     def gain_range(self) -> tuple[float, float]:

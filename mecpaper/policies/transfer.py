@@ -50,7 +50,7 @@ class Found:
             return ""
         if self.game is None:
             return f"{self.name}: no {results.MARK} beside it says in which game it was trained"
-        found = results.differences(self.game, game.model_dump(mode="json"), "game", "here")
+        found = results.differences(self.game, game.numbers, "game", "here")
         if not found:
             return ""
         actors = "" if self.policy.devices == game.devices else f"; its {self.policy.devices} actors take turns"
