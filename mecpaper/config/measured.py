@@ -12,16 +12,18 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import PlainSerializer, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from mecpaper.config.fields import shown
 from mecpaper.config.root import find_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEADER = 1
 """Line of the header; rows are counted as lines of the file."""
@@ -166,6 +168,9 @@ def read_accuracy(path: Path) -> AccuracyCurve:
 
 def _read(path: Path) -> tuple[pd.DataFrame, str]:
     """Read a CSV file as text, and the hash of its bytes. Raises ValueError."""
+    # Not above, since a model without measurements needs no pandas.
+    import pandas as pd
+
     try:
         content = path.read_bytes()
         table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, skip_blank_lines=False)
@@ -199,6 +204,8 @@ def _numbers(
     table: pd.DataFrame, column: str, minimum: float, maximum: float, unit: str, whole: bool = False
 ) -> NDArray:
     """Convert a column to numbers in a range. Raises ValueError."""
+    import pandas as pd
+
     values = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
     fits = (values >= minimum) & (values <= maximum) & (not whole or values == np.floor(values))
     for row in np.flatnonzero(~fits)[:1]:
