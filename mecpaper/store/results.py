@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from mecpaper.config import RESULTS_VERSION, Config, Experiment, fingerprint, named
+from mecpaper.config import RESULTS_VERSION, Config, Experiment, fingerprint, load, named
 from mecpaper.store.files import UNFINISHED, write_atomically, write_table
 
 SUMMARY_COLUMNS = (
@@ -146,7 +147,9 @@ def differences(stored: Any, other: Any, key: str = "", word: str = "now") -> li
 
 
 def read_tables(root: Path, name: str) -> pd.DataFrame:
-    """Read one kind of table of all stored experiments into one data frame.
+    """Read one kind of table of the stored experiments that params.yaml names, with its numbers, into one data frame.
+
+    Others, left over or of another configuration or version, are ignored; `status` lists them.
 
     Args:
         root: the project's folder.
@@ -155,11 +158,11 @@ def read_tables(root: Path, name: str) -> pd.DataFrame:
         FileNotFoundError: nothing is stored.
         DamagedError: a file differs from what training wrote.
     """
-    folders = sorted(path.parent for path in (root / "data" / "runs").glob(f"*/*/{MARK}"))
+    wanted = named(load(root / "params.yaml"))
+    absent = {experiment.key for experiment in missing(wanted, root)}
+    folders = sorted(folder_of(root, experiment) for experiment in wanted if experiment.key not in absent)
     if not folders:
         raise FileNotFoundError(f"data/runs of {root.name}: no stored experiment; run the training stages first")
-    for folder in folders:
-        read(folder)
     return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)
 
 
@@ -182,7 +185,10 @@ def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -
 
 
 def collect(root: Path) -> pd.DataFrame:
-    """Write data/runs/summary.csv, one row per algorithm, scenario and seed, and return it."""
+    """Write data/runs/summary.csv, one row per algorithm, scenario and seed, and return it; say what is ignored."""
     table = read_tables(root, "summary")[list(SUMMARY_COLUMNS)]
+    for row in status(load(root / "params.yaml"), root):
+        if row["state"] not in ("stored", "missing"):
+            print(f"ignored: {row['experiment']}, {row['state']}: {row['detail']}", file=sys.stderr)
     write_table(root / "data" / "runs" / "summary.csv", table)
     return table
