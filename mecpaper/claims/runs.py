@@ -17,7 +17,7 @@ from mecpaper.report.tables import unlike_printed
 from mecpaper.store import results
 
 OURS = "cpo_maddpg"
-BASELINES = tuple(name for name in ALGORITHMS if name != OURS)
+BASELINES = tuple(name for name, entry in ALGORITHMS.items() if name != OURS and entry.printed)
 LEARNERS = tuple(name for name in BASELINES if ALGORITHMS[name].learns)
 UNCONSTRAINED = tuple(name for name in LEARNERS if not ALGORITHMS[name].constrained)
 BATTERIES = {8: "default", 9: "battery_9", 10: "battery_10", 11: "battery_11"}

@@ -222,6 +222,6 @@ if TYPE_CHECKING:
     Config = _Config
 else:
     Config = create_model(
-        "Config", __base__=_Config, **{entry.key: (entry.section, ...) for entry in ALGORITHMS.values()}
+        "Config", __base__=_Config, **{e.key: (e.section, ... if e.printed else e.section()) for e in ALGORITHMS.values()}
     )
     Config.__doc__ = _Config.__doc__
