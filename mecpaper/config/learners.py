@@ -146,7 +146,7 @@ class InstalledConfig(OwnConfig):
 
     model_config = ConfigDict(extra="allow")
 
-    learning: dict[str, Any] = {}
+    learning: dict[str, Any] = Field(default_factory=dict)
 
 
 class RandomConfig(OwnConfig):

@@ -14,10 +14,10 @@ from typing import Any
 
 from mecpaper.config.learners import (
     CPOMADDPGConfig,
+    InstalledConfig,
     LMADDPGConfig,
     MADDPGConfig,
     MAPPOConfig,
-    InstalledConfig,
     MATD3Config,
     OwnConfig,
     RandomConfig,

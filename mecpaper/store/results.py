@@ -3,7 +3,7 @@
 An experiment has a folder `data/runs/<algorithm>/<scenario>/` with `experiment.json` (the numbers it was trained with,
 the results version and the key over both), `curves.csv`, `summary.csv` and, for some scenarios, `policy.safetensors`.
 `experiment.json` is written last, so that a folder that has it is complete; `SHA256SUMS` has the checksums of the
-other files.
+other files. Beside a policy, MODEL_CARD.md describes it; docs/columns.csv describes the columns of the tables.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from mecpaper.config import RESULTS_VERSION, Config, Experiment, fingerprint, load, named
+from mecpaper.store.card import CARD
 from mecpaper.store.files import UNFINISHED, write_atomically, write_table
 
 SUMMARY_COLUMNS = (
@@ -27,6 +28,9 @@ SUMMARY_COLUMNS = (
     "latency", "accuracy", "penalty", "battery", "frame_rate", "resolution", "transmit_power", "cpu_frequency",
     "multiplier", "seconds",
 )  # fmt: skip
+
+METRICS = ("reward", "energy", "ecpr_f", "ecpr_m", "sor", "offload_share")
+"""Measures whose means `collect` writes for `dvc metrics`."""
 
 MARK, CHECKSUMS = "experiment.json", "SHA256SUMS"
 """Names of the file that completes an experiment's folder, and of the list of checksums of the other files."""
@@ -54,7 +58,7 @@ def complete(folder: Path, numbers: dict[str, Any], version: int = RESULTS_VERSI
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    others = (MARK, CHECKSUMS)
+    others = (MARK, CHECKSUMS, CARD)
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     files = [path for path in files if path.name not in others and path.suffix != UNFINISHED]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -185,10 +189,20 @@ def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -
 
 
 def collect(root: Path) -> pd.DataFrame:
-    """Write data/runs/summary.csv, one row per algorithm, scenario and seed, and return it; say what is ignored."""
-    table = read_tables(root, "summary")[list(SUMMARY_COLUMNS)]
+    """Write the final measures of all runs to data/runs/summary.csv, and return them; say what is ignored.
+
+    For DVC also their means over seeds, in metrics.json by algorithm and scenario, and reward_curves.csv: the mean
+    reward at the default setting, a row per episode and a column per algorithm.
+    """
+    table, curves = read_tables(root, "summary")[list(SUMMARY_COLUMNS)], read_tables(root, "curves")
     for row in status(load(root / "params.yaml"), root):
         if row["state"] not in ("stored", "missing"):
             print(f"ignored: {row['experiment']}, {row['state']}: {row['detail']}", file=sys.stderr)
-    write_table(root / "data" / "runs" / "summary.csv", table)
+    folder, metrics = root / "data" / "runs", dict[str, dict[str, dict[str, float]]]()
+    for (algorithm, scenario), means in table.groupby(["algorithm", "scenario"])[list(METRICS)].mean().iterrows():
+        metrics.setdefault(algorithm, {})[scenario] = means.dropna().round(6).to_dict()
+    default = curves[curves["scenario"] == "default"]
+    write_table(folder / "summary.csv", table)
+    write_atomically(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    write_table(folder / "reward_curves.csv", default.pivot_table("reward", "episode", "algorithm").reset_index())
     return table
