@@ -55,7 +55,7 @@ def test_an_installed_algorithm_refuses_its_settings_in_one_line(outside):
 def test_an_installed_algorithm_solves_the_small_problem_of_every_learner(root, outside):
     wanted = "tests/test_known_answers.py", "-q", "-k", "priced_maddpg and float32 and quadratic"
     status, out, err = outside("pytest", *wanted, cwd=root)
-    assert status == 0 and "passed" in out, out + err
+    assert status == 0, out + err
 
 
 def test_the_examples_are_short(root):

@@ -170,6 +170,14 @@ def read_tables(root: Path, name: str) -> pd.DataFrame:
     return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)
 
 
+def read_folder(folder: Path, name: str) -> pd.DataFrame:
+    """Read one kind of table of all complete experiments in a folder of own runs; name and errors as `read_tables`."""
+    found = [path for path in find_folders(folder) if read(path)]
+    if not found:
+        raise FileNotFoundError(f"{folder}: no complete experiment; mecpaper train --out makes some")
+    return pd.concat([pd.read_csv(path / f"{name}.csv") for path in found], ignore_index=True)
+
+
 def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -> pd.DataFrame:
     """Read one kind of table of some experiments into one data frame, in their order.
 
