@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
 
 import pytest
+
+from mecpaper.config import Config, parse
 
 EXAMPLES = ("priced_maddpg",)
 
@@ -62,3 +66,19 @@ def test_the_examples_are_short(root):
     for name in EXAMPLES:
         for path in (root / "examples" / name).glob("*.py"):
             assert len(path.read_text().splitlines()) < 80, path
+
+
+def test_the_recipes_for_an_own_problem_work_as_they_are_written(root, small, outside, tmp_path):
+    text = (root / "docs" / "own_problem.md").read_text()
+    data = small.model_dump()
+    data["planner"]["generations"] = 1
+    data["scales"]["smoke"] |= {"episodes": 4, "episodes_at_once": 2, "curve_every": 2, "slots_per_update": 5}
+    (tmp_path / "params.yaml").write_text(parse(Config, data).model_dump_json())
+    lines = [shlex.split(line) for line in re.findall(r"(?m)^mecpaper .*$", text)]
+    assert len(lines) == 10
+    for command, *arguments in lines:
+        status, out, err = outside(command, *arguments)
+        assert status == 0 and out, (arguments, err)
+    assert (tmp_path / "runs/mixed/maddpg/default/MODEL_CARD.md").is_file()
+    assert (tmp_path / "runs/mixed/comparison.png").is_file()
+    assert (tmp_path / "build/actor/maddpg-default-00.onnx").is_file()
