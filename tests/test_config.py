@@ -36,7 +36,8 @@ WRONG = [
     ("game.gain_db", [10.0, 8.0], ["gain_db", "[10.0, 8.0]", "must not exceed"]),
     ("game.gain_db", [-8.0, -4.0], ["gain_db", "[-8.0, -4.0]", "must not be negative"]),
     ("game.resolution", [720.0], ["game.resolution", "[720.0]", "at least 2"]),
-    ("game.transmit_power", [[1.0, 0.3], 1.0], ["transmit_power", "2", "20"]),
+    ("game.transmit_power", [[], 1.0], ["transmit_power.0", "at least 1"]),
+    ("game.transmit_power", [[0.5, 0.3], [1.0, 0.2]], ["transmit_power of device 1", "[0.3, 0.2]"]),
     ("game.cost_weights", [0.5, 0.6], ["cost_weights", "[0.5, 0.6]", "sum to 1"]),
     ("game.readings.access", "shared", ["game.readings.access", "shared", "full_band"]),
     ("learning.buffer", 10, ["buffer", "10", "batch"]),
@@ -129,6 +130,22 @@ def test_a_constant_and_a_reading_are_told_apart(settings):
     assert settings.game.changed(eavesdropper_power=0.1).eavesdropper_power == 0.1
     assert settings.game.changed(listening_power="user").readings.listening_power == "user"
     assert not set(config.GameConfig.model_fields) & set(config.Readings.model_fields)
+
+
+def test_devices_take_the_entries_of_a_list_in_turn_also_in_a_scenario_with_others(settings):
+    listed = settings.game.changed(battery_capacity=[6.0, 8.0, 10.0])
+    assert listed.per_device(listed.battery_capacity) == [*[6.0, 8.0, 10.0] * 6, 6.0, 8.0]
+    more = config.parse(config.Config, settings.model_dump() | {"game": listed.model_dump()}).scenario("users_30")
+    assert more.per_device(more.battery_capacity) == [6.0, 8.0, 10.0] * 10
+    assert listed.changed(devices=2).per_device(listed.battery_capacity)[:2] == [6.0, 8.0]
+
+
+def test_the_heterogeneous_devices_all_differ_and_have_the_means_of_the_default(settings):
+    game = settings.scenario("heterogeneous")
+    ends = game.battery_capacity, game.transmit_power[1], game.cpu_frequency[1], game.energy_coefficient
+    assert len(set(zip(*map(game.per_device, ends), strict=True))) == game.devices
+    assert game.alike() == settings.game
+    assert game.changed(devices=2).alike().battery_capacity == 6.0
 
 
 def test_the_root_is_found_from_below_and_named_when_absent(root, tmp_path, monkeypatch):

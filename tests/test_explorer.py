@@ -294,7 +294,7 @@ def texts(figure):
 
 
 def test_the_picture_shows_numbers_and_the_papers_points(settings, default, policies, root):
-    reported = explorer.read_reported(root)
+    reported = explorer.read_reported(root, settings)
     assert reported["attacker_strong", "sor"] == 0.7412 and reported[("users_50", "reward")] == 1.13
     result = explorer.compute(settings, default, policies)
     figure = explorer.draw(result, reported)
@@ -470,7 +470,7 @@ def test_an_operating_point_sets_all_sliders_in_one_drawing(app, settings, root,
     assert app.drawn == drawn + 1
     assert app.result.point == "attacker_strong" and app.state.gain_db == strong
     assert app.state.devices == settings.game.devices and app.points.value == ""
-    printed = f"paper {explorer.read_reported(root)['attacker_strong', 'reward']:.3f}"
+    printed = f"paper {explorer.read_reported(root, settings)['attacker_strong', 'reward']:.3f}"
     # The paper prints it for CPO-MADDPG; this policy is of MADDPG.
     assert printed not in app.numbers.value
     key = "cpo_maddpg/default"

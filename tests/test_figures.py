@@ -213,7 +213,7 @@ def test_markdown_and_latex_escape_what_they_must():
     ]  # fmt: skip
 
 
-def test_printed_ratios_stand_beside_both_definitions():
+def test_printed_ratios_stand_beside_both_definitions(settings):
     registry = pd.DataFrame(
         {
             "place": ["Table 3"] * 4 + ["Table 4"],
@@ -222,7 +222,7 @@ def test_printed_ratios_stand_beside_both_definitions():
             "value": ["1.27", "0.004", "0.86", "20", "9"],
         }
     )
-    found = tables.reported(registry, "Table 3").set_index("measure")["value"].to_dict()
+    found = tables.reported(registry, "Table 3", settings).set_index("measure")["value"].to_dict()
     assert found == {"reward": 1.27, "ecpr_f": 0.004, "ecpr_m": 0.004, "sor": 0.86}
 
 
@@ -234,3 +234,14 @@ def test_parameters_stand_beside_what_is_printed(settings):
     assert table.loc["game.devices"].tolist() == ["20", "20", "Table 2"]
     assert table.loc["game.gain_db.1"].tolist() == ["10", "", ""]
     assert table.loc["scales.paper.episodes", "used"] == "2000"
+
+
+def test_printed_numbers_stand_only_beside_the_papers_setting(settings, root):
+    registry = pd.read_csv(root / "data/paper/reported.csv")
+    unlike = {name: tables.unlike_printed(settings, registry, name) for name in settings.scenarios}
+    assert "game.battery_capacity = a list, printed 8" in unlike.pop("heterogeneous")
+    assert not any(unlike.values())
+    changed = settings.model_copy(update={"game": settings.game.changed(devices=8)})
+    assert tables.unlike_printed(changed, registry, "attacker_strong") == "game.devices = 8, printed 20"
+    assert set(tables.reported(registry, "Table 3", changed)["scenario"]) == {"users_30", "users_40", "users_50"}
+    assert tables.reported(registry, "Table 4", changed).empty

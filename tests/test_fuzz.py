@@ -378,8 +378,7 @@ OWNED += [path[:-1] for path in PLACES if path[0] in ("scenarios", "tuning", *OW
 RULES = {
     ("game", "gain_db"): [[10.0, 8.0], [-8.0, -4.0]],
     ("game", "frame_rate"): [[5.0, 1.0]],
-    ("game", "transmit_power"): [[1.0, 0.3], [[0.3, 1.5], 1.0], [[], 1.0], [0.3, [1.0, 0.2]], [0.3, [1.0] * 3]],
-    ("game", "battery_capacity"): [[8.0], [8.0] * 3],
+    ("game", "transmit_power"): [[1.0, 0.3], [[0.3, 1.5], 1.0], [0.3, [1.0, 0.2]]],
     ("game", "cost_weights"): [[0.5, 0.6], [0.0, 0.0]],
     ("game", "quality_weights"): [[1.0, 1e-6]],
     ("game", "energy_coefficient"): [1e-15],

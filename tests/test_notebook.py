@@ -81,7 +81,7 @@ def _project(root, folder):
 def test_wrong_params_are_refused_before_a_kernel_starts(root, tmp_path):
     _project(root, tmp_path)
     params = tmp_path / "params.yaml"
-    params.write_text(params.read_text().replace("gain_db: [8.0, 10.0]  ", "gain_db: [10.0, 8.0]  "))
+    params.write_text(params.read_text().replace("  - 8.0\n  - 10.0\n", "  - 10.0\n  - 8.0\n"))
     path = tmp_path / "a.ipynb"
     _write(path, "raise SystemExit('a kernel ran')")
     for arguments in ([str(path)], []):

@@ -64,7 +64,7 @@ from mecpaper.config import Config, parse, resolve
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
-config = parse(Config, json.loads((folder / "config.json").read_text()))
+config = parse(Config, json.loads((folder / "params.yaml").read_text()))
 experiment = resolve(config, "cpo_maddpg", "default")
 assert train([experiment], folder, "cpu") == [experiment]
 figure, (axes,) = figures.new_figure()
@@ -74,7 +74,7 @@ figures.save(figure, folder / "figures", "curve")
 
 
 def test_a_training_and_a_figure_need_no_network(small, tmp_path):
-    (tmp_path / "config.json").write_text(small.model_dump_json(), encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(small.model_dump_json(), encoding="utf-8")
     run = subprocess.run([sys.executable, "-c", OFFLINE, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "figures" / "curve.svg").is_file()

@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
+from dvc.utils.hydra import apply_overrides
 
 from mecpaper.__main__ import main
 from mecpaper.config import ALGORITHMS, RESULTS_VERSION, Config, named, parse, resolve
 from mecpaper.config import experiment as resolving
 from mecpaper.store import results
+from mecpaper.store.card import CARD, card
 from mecpaper.training import restamp as stamping
 from mecpaper.training.experiments import train
 from mecpaper.training.restamp import restamp
@@ -457,3 +460,42 @@ def test_what_other_programs_leave_in_a_folder_is_no_damage(small, tmp_path):
     (folder / ".ipynb_checkpoints").mkdir()
     (folder / ".DS_Store").write_bytes(b"x")
     assert results.read(folder) is not None
+
+
+# -- what stands beside results ------------------------------------------------------------------------
+
+
+def test_each_stored_policy_has_a_card_that_fits_it(root):
+    for policy in (root / "data" / "runs").glob("*/*/policy.safetensors"):
+        folder = policy.parent
+        stored, summary = results.read(folder), pd.read_csv(folder / "summary.csv")
+        assert (folder / CARD).read_text() == card(stored.numbers, summary)
+        assert f"reward {summary['reward'][0]:.4g}" in (folder / CARD).read_text()
+
+
+def test_every_column_of_the_stored_tables_is_described_once(root):
+    described = pd.read_csv(root / "docs" / "columns.csv")
+    assert described["column"].is_unique and described["meaning"].notna().all()
+    for name in ("curves", "summary"):
+        told = set(described.loc[described["files"].isin([name, "both"]), "column"])
+        found = {c for path in (root / "data" / "runs").glob(f"*/*/{name}.csv") for c in pd.read_csv(path, nrows=0)}
+        assert found == told
+
+
+def test_the_numbers_for_dvc_are_means_over_seeds(root):
+    summary, runs = pd.read_csv(root / "data/runs/summary.csv"), root / "data" / "runs"
+    metrics = json.loads((runs / "metrics.json").read_text())
+    chosen = summary[(summary["algorithm"] == "matd3") & (summary["scenario"] == "default")]
+    assert metrics["matd3"]["default"]["energy"] == pytest.approx(chosen["energy"].mean(), abs=1e-6)
+    assert sum(map(len, metrics.values())) == len(summary.groupby(["algorithm", "scenario"]))
+    curve, own = pd.read_csv(runs / "reward_curves.csv"), pd.read_csv(runs / "matd3/default/curves.csv")
+    np.testing.assert_allclose(curve["matd3"], own.groupby("episode")["reward"].mean(), rtol=1e-5)
+
+
+def test_dvc_changes_a_number_of_params_by_one_line(root, tmp_path):
+    """By the function behind `dvc exp run -S`, which writes the whole file anew."""
+    path, before = tmp_path / "params.yaml", (root / "params.yaml").read_text()
+    path.write_text(before)
+    apply_overrides(path, ["learning.batch=64"])
+    lines = zip(before.splitlines(), path.read_text().splitlines(), strict=True)
+    assert [new.split("#")[0].strip() for old, new in lines if old != new] == ["batch: 64"]

@@ -12,6 +12,8 @@ import torch
 
 from mecpaper.config import ALGORITHMS, Config, ConfigError, parse, resolve
 from mecpaper.config import experiment as resolving
+from mecpaper.env.game import Game
+from mecpaper.policies.export import stored_policy
 from mecpaper.store import results
 from mecpaper.training import experiments, loop
 from mecpaper.training.checkpoint import CheckpointError
@@ -293,7 +295,8 @@ def test_one_trainer_at_a_time_for_an_experiment(small, maddpg, tmp_path, monkey
 
 
 @pytest.mark.parametrize("name", ["curves.csv", "summary.csv", "policy.safetensors", results.MARK, results.CHECKSUMS])
-def test_a_result_that_was_changed_is_named_and_not_trained_over(maddpg, tmp_path, name):
+def test_a_result_that_was_changed_is_named_and_not_trained_over(small, maddpg, tmp_path, name):
+    (tmp_path / "params.yaml").write_text(small.model_dump_json())
     train([maddpg], tmp_path)
     path = results.folder_of(tmp_path, maddpg) / name
     whole = path.read_bytes()
@@ -356,6 +359,7 @@ def test_an_algorithm_that_does_not_exist(small):
 
 def test_summary_has_a_row_per_seed_and_the_promised_columns(small, tmp_path):
     train([resolve(small, algorithm, "default") for algorithm in ("cpo_maddpg", "random")], tmp_path)
+    (tmp_path / "params.yaml").write_text(small.model_dump_json())
     table = results.collect(tmp_path)
     assert list(table.columns) == list(results.SUMMARY_COLUMNS)
     assert sorted(zip(table["algorithm"], table["seed"], strict=True)) == [
@@ -363,6 +367,34 @@ def test_summary_has_a_row_per_seed_and_the_promised_columns(small, tmp_path):
     ]  # fmt: skip
     assert (table["offload_share"] <= table["request_share"] + 1e-9).all()
     assert table.loc[table["algorithm"] == "random", "multiplier"].isna().all()
+
+
+def test_only_named_results_with_the_present_numbers_count_and_the_others_are_listed(small, tmp_path, capsys):
+    train([resolve(small, name, "default", [1]) for name in ("maddpg", "random")], tmp_path)
+    train([resolve(small, "maddpg", "short"), resolve(small, "matd3", "default")], tmp_path)
+    data = small.model_dump()
+    data["experiments"] = {"maddpg": ["default"], "random": ["default"], "matd3": ["default"]}
+    (tmp_path / "params.yaml").write_text(parse(Config, data).model_dump_json())
+    assert set(results.collect(tmp_path)["algorithm"]) == {"matd3"}
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "ignored: maddpg/default, other configuration: scale.seeds = [1], now [1, 2]",
+        "ignored: random/default, other configuration: scale.seeds = [1], now [1, 2]",
+        "ignored: maddpg/short, left over: not named in params.yaml",
+    ]
+
+
+def test_heterogeneous_devices_are_trained_each_with_its_own_ranges(settings, small, tmp_path):
+    data = small.model_dump()
+    data["scenarios"]["heterogeneous"] = settings.scenarios["heterogeneous"]
+    data["policies"] = ["heterogeneous"]
+    found = parse(Config, data)
+    for name in ("cpo_maddpg", "mappo"):
+        experiment = resolve(found, name, "heterogeneous")
+        assert train([experiment], tmp_path) == [experiment]
+        policy = stored_policy(tmp_path, experiment)
+        assert policy.trained_range(Game([experiment.game]))["battery_capacity"] == (5.0, 11.0)
+        assert (2.0 * policy.centre[:, -3]).tolist() == [5.0, 7.0, 9.0, 11.0]
 
 
 def test_the_checkpoint_interval_keeps_the_loss_under_a_minute():

@@ -53,7 +53,7 @@ def robustness(root: Path) -> pd.DataFrame:
         Columns reading, id, claim, verdict (the answer of the runs, or where they leave it open that of the optimum),
         by (runs or optimum), and answer, effect, lower, upper, margin, seeds, optimum.
     """
-    runs, statements = Runs.load(root), read_statements(root).loc[list(HEADLINE)]
+    runs, statements = Runs.load(root, printed=True), read_statements(root).loc[list(HEADLINE)]
     settled = read_optimum(root)
     own = {name: "none" for name in (*USERS.values(), *ATTACKERS.values())}
     tables = []

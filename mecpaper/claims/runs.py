@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +13,11 @@ import pandas as pd
 from mecpaper import config
 from mecpaper.config.registry import ALGORITHMS
 from mecpaper.report import statistics
+from mecpaper.report.tables import unlike_printed
 from mecpaper.store import results
 
 OURS = "cpo_maddpg"
-BASELINES = tuple(name for name in ALGORITHMS if name != OURS)
+BASELINES = tuple(name for name, entry in ALGORITHMS.items() if name != OURS and entry.printed)
 LEARNERS = tuple(name for name in BASELINES if ALGORITHMS[name].learns)
 UNCONSTRAINED = tuple(name for name in LEARNERS if not ALGORITHMS[name].constrained)
 BATTERIES = {8: "default", 9: "battery_9", 10: "battery_10", 11: "battery_11"}
@@ -54,6 +56,7 @@ class Runs:
             is decided halfway.
         fewer: (algorithm, scenario) -> number of seeds of an experiment that is planned with fewer.
         least: fewest seeds with a value that decide a statement.
+        unlike: scenario -> how its game is not the paper's setting; runs in it count as missing if it says something.
     """
 
     curves: dict[tuple[str, str], pd.DataFrame]
@@ -64,10 +67,16 @@ class Runs:
     planned: int = MIN_SEEDS
     fewer: dict[tuple[str, str], int] = field(default_factory=dict)
     least: int = MIN_SEEDS
+    unlike: Callable[[str], str] = lambda scenario: ""
 
     @classmethod
-    def load(cls, root: Path) -> Runs:
-        """Read all complete experiments in data/runs, and the update times in benchmarks/results.json."""
+    def load(cls, root: Path, printed: bool = False) -> Runs:
+        """Read the stored experiments that params.yaml names, and the update times in benchmarks/results.json.
+
+        Args:
+            root: the project's folder.
+            printed: whether runs count only where the game is what the paper prints, as for its claims.
+        """
         path = root / "benchmarks" / "results.json"
         measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         entries = {entry["name"]: entry["values"] for entry in measured.get("learning", {}).get("figures", [])}
@@ -76,7 +85,9 @@ class Runs:
         settings = config.load(root / "params.yaml")
         planned, experiments = len(settings.run.seeds), config.named(settings)
         fewer = {(e.algorithm, e.scenario): len(e.seeds) for e in experiments if len(e.seeds) < planned}
-        return cls(curves, summary, times, planned=planned, fewer=fewer)
+        found = cls(curves, summary, times, planned=planned, fewer=fewer)
+        registry = pd.read_csv(root / "data" / "paper" / "reported.csv") if printed else None
+        return found if registry is None else replace(found, unlike=partial(unlike_printed, settings, registry))
 
     def view(self, rename: dict[str, str], fallback: dict[str, str]) -> Runs:
         """Return a view of the runs under another reading."""
@@ -96,6 +107,8 @@ class Runs:
         key = self._key(algorithm, scenario)
         if key not in tables:
             raise MissingRuns(f"no runs of {key[0]} in {key[1]}")
+        if reason := self.unlike(key[1]):
+            raise MissingRuns(f"not the paper's setting: {reason}")
         table = tables[key]
         planned = self.fewer.get(key, self.planned)
         if (stored := table["seed"].nunique()) < planned:

@@ -173,7 +173,7 @@ def tables(root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         A row per claim with its verdict, and a row per statement with q (false discovery rate over all statements) and
         what the optimum says of it, from data/runs/optimum.csv where that exists.
     """
-    runs = Runs.load(root)
+    runs = Runs.load(root, printed=True)
     decided = decide(read_statements(root), runs)
     known = decided["p"].notna()
     decided.loc[known, "q"] = false_discovery_control(decided.loc[known, "p"]) if known.any() else np.nan

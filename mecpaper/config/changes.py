@@ -72,6 +72,8 @@ def _check_key(config: Config, key: str, value: Any) -> None:
             node = node.get(part) if isinstance(node, dict) else None
             continue
         known = type(node).model_fields
+        if type(node).model_config.get("extra") == "allow":
+            return
         if part not in known:
             similar = _similar(config, key)
             allowed = f"did you mean {' or '.join(similar)}?" if similar else f"one of {', '.join(known)}"

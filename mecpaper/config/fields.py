@@ -35,8 +35,8 @@ ONE, EACH = "<one>", "<each>"
 
 
 def device_constant(kind: Any) -> Any:
-    """Make the type of a device constant: one number, or a list with one per device."""
-    forms = Annotated[kind, Tag(ONE)] | Annotated[list[kind], Tag(EACH)]
+    """Make the type of a device constant: one number, or a list that the devices take in turn."""
+    forms = Annotated[kind, Tag(ONE)] | Annotated[list[kind], Field(min_length=1), Tag(EACH)]
     return Annotated[forms, Discriminator(lambda value: EACH if isinstance(value, list) else ONE)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import fmean
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -45,7 +46,7 @@ class Readings(Section):
 
 
 class GameConfig(Section):
-    """Constants of the system model, Eq. 1-36. A `device_constant` is one number or one per device."""
+    """Constants of the system model, Eq. 1-36. A `device_constant` is one number, or a list for devices in turn."""
 
     SHARED: ClassVar = ("devices", "chunks", "slots", "readings", "traces", "accuracy_curve")
     """Keys in which the runs of one batched game agree."""
@@ -95,13 +96,6 @@ class GameConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> GameConfig:
-        for key in ("transmit_power", "cpu_frequency", "energy_coefficient", "battery_capacity"):
-            value = getattr(self, key)
-            for entry in value if key in ("transmit_power", "cpu_frequency") else [value]:
-                if isinstance(entry, list) and len(entry) != self.devices:
-                    raise ValueError(
-                        f"{key} = {shown(value)}: has a list of {len(entry)}; one number, or {self.devices} (devices)"
-                    )
         check_ordered(self, "frame_rate", "resolution", "gain_db")
         for key in ("transmit_power", "cpu_frequency"):
             minimum, maximum = (self.per_device(value) for value in getattr(self, key))
@@ -152,8 +146,20 @@ class GameConfig(Section):
         ]
 
     def per_device(self, value: float | list[float]) -> list[float]:
-        """Expand a device constant to one value per device."""
-        return list(value) if isinstance(value, list) else [value] * self.devices
+        """Expand a device constant to one value per device; device n takes entry n of a list, modulo its length."""
+        kinds = value if isinstance(value, list) else [value]
+        return [kinds[device % len(kinds)] for device in range(self.devices)]
+
+    def alike(self) -> GameConfig:
+        """Return the game with all devices alike: the mean over the devices in the place of each list."""
+
+        def mean(value: Any) -> Any:
+            return fmean(self.per_device(value)) if isinstance(value, list) else value
+
+        pairs = {key: [mean(end) for end in getattr(self, key)] for key in ("transmit_power", "cpu_frequency")}
+        return self.changed(
+            **pairs, **{key: mean(getattr(self, key)) for key in ("energy_coefficient", "battery_capacity")}
+        )
 
     def changed(self, /, **changes: Any) -> GameConfig:
         """Return a checked copy with some constants changed; readings are named by their own keys.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from mecpaper.config.fields import (
     Count,
@@ -139,6 +139,14 @@ class MAPPOConfig(OwnConfig):
         if not minimum <= self.std <= maximum:
             raise ValueError(f"std = {self.std}: within std_range = [{minimum}, {maximum}]")
         return self
+
+
+class InstalledConfig(OwnConfig):
+    """Settings of an installed learner: any keys, which its class checks. The section may be missing."""
+
+    model_config = ConfigDict(extra="allow")
+
+    learning: dict[str, Any] = Field(default_factory=dict)
 
 
 class RandomConfig(OwnConfig):

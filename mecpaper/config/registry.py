@@ -1,13 +1,20 @@
-"""Registry of the algorithms of Section 5.1; every other list of algorithms derives from it. No torch."""
+"""Registry of the algorithms: those of Section 5.1, and installed ones. Every other list derives from it. No torch.
+
+An installed package adds a learner by an entry point of the group "mecpaper.algorithms", whose name is the key and
+whose value the class: `priced_maddpg = "priced_maddpg:PricedMADDPG"`. See examples/priced_maddpg.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pkgutil import resolve_name
 from typing import Any
 
 from mecpaper.config.learners import (
     CPOMADDPGConfig,
+    InstalledConfig,
     LMADDPGConfig,
     MADDPGConfig,
     MAPPOConfig,
@@ -31,6 +38,7 @@ class Algorithm:
         constrained: whether it uses the constraint of Eq. 39.
         search: key under `tuning` of the candidates of its search.
         learns: whether it learns at all.
+        printed: whether it is one of the paper's, which its claims are about.
     """
 
     key: str
@@ -42,6 +50,7 @@ class Algorithm:
     constrained: bool = False
     search: str = "off_policy"
     learns: bool = True
+    printed: bool = True
 
     def learner_class(self) -> Any:
         """Import the learner's class."""
@@ -75,5 +84,17 @@ _ENTRIES = (
     ),
 )
 
-ALGORITHMS: dict[str, Algorithm] = {entry.key: entry for entry in _ENTRIES}
+_COLORS = ("#fbafe4", "#ece133", "#56b4e9", "#ca9161")
+
+
+def _installed() -> Iterator[Algorithm]:
+    """Find the learners of installed packages, without importing them; a key of Section 5.1 is not taken."""
+    known = {entry.key for entry in _ENTRIES}
+    found = {point.name: point.value for point in entry_points(group="mecpaper.algorithms") if point.name not in known}
+    for place, (key, learner) in enumerate(sorted(found.items())):
+        label, color = learner.rpartition(":")[2], _COLORS[place % len(_COLORS)]
+        yield Algorithm(key, label, color, (0, (3, 1, 1, 1)), InstalledConfig, learner, printed=False)
+
+
+ALGORITHMS: dict[str, Algorithm] = {entry.key: entry for entry in (*_ENTRIES, *_installed())}
 """Key -> algorithm, in the order of legends and tables."""

@@ -221,7 +221,6 @@ def _part(changes: dict[str, Any], key: str) -> dict[str, Any]:
 if TYPE_CHECKING:
     Config = _Config
 else:
-    Config = create_model(
-        "Config", __base__=_Config, **{entry.key: (entry.section, ...) for entry in ALGORITHMS.values()}
-    )
+    _sections = {e.key: (e.section, ... if e.printed else e.section()) for e in ALGORITHMS.values()}
+    Config = create_model("Config", __base__=_Config, **_sections)
     Config.__doc__ = _Config.__doc__

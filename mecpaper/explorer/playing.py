@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -181,7 +180,7 @@ def secure_plane(
     probe = torch.randint(config.devices, (SITUATIONS, 1), generator=source)
     sent, others_power, others_db = (part[moments] for part in flat)
     received = sent.scatter(1, probe, 0.0) * others_power
-    low, high = (float(np.mean(bound)) for bound in config.transmit_power)
+    low, high = config.alike().transmit_power
     own = torch.linspace(low, high, 41)
     # The same share of the maximum gain as in the game (D7), in dB or linear.
     largest = config.gain_range[1]

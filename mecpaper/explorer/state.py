@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mecpaper.config import Config, GameConfig
 from mecpaper.config.registry import ALGORITHMS
+from mecpaper.report.tables import unlike_printed
 
 KEYS = ("gain_db", "battery_capacity", "harvest_fraction", "devices", "cost_limit_fraction")
 """Constants of the game with a slider, by their names in params.yaml."""
@@ -42,9 +42,10 @@ class State:
         return value if isinstance(value, tuple) else (value, value)
 
     def changes(self, game: GameConfig) -> dict[str, Any]:
-        """Return the constants that differ from those of `game`, in the form of params.yaml."""
+        """Return the constants that differ from those of `game`, or from their mean over the devices."""
         values = {key: getattr(self, key) for key in KEYS} | {"gain_db": list(self.gain_db)}
-        return {key: value for key, value in values.items() if value != getattr(game, key)}
+        before = game.alike()
+        return {key: value for key, value in values.items() if value != getattr(before, key)}
 
     def __str__(self) -> str:
         return (
@@ -60,8 +61,7 @@ def span(low: float, high: float) -> str:
 
 def state_of(game: GameConfig, controller: str, episodes: int = 1) -> State:
     """Return the state of a game; unequal batteries are replaced by their mean."""
-    values = {key: getattr(game, key) for key in KEYS} | {"gain_db": tuple(game.gain_db)}
-    values["battery_capacity"] = float(np.mean(game.battery_capacity))
+    values = {key: getattr(game.alike(), key) for key in KEYS} | {"gain_db": tuple(game.gain_db)}
     return State(**values, controller=controller, episodes=episodes)
 
 
@@ -97,10 +97,15 @@ def attackers_of(settings: Config) -> dict[str, tuple[float, float]]:
     return {name: (game.gain_db[0], game.gain_db[1]) for name, game in points if name.startswith("attacker_")}
 
 
-def read_reported(root: Path) -> Reported:
-    """Read the paper's measures from data/paper/reported.csv; of two values for a measure, take the first."""
+def read_reported(root: Path, settings: Config) -> Reported:
+    """Read the paper's measures from data/paper/reported.csv, where the scenario's game is what the paper prints.
+
+    Of two values for a measure, take the first.
+    """
     table = pd.read_csv(root / "data" / "paper" / "reported.csv")
-    rows = table[(table["algorithm"] == "cpo_maddpg") & table["measure"].isin(["reward", "sor"])]
+    theirs = [name for name in settings.scenarios if not unlike_printed(settings, table, name)]
+    chosen = table["scenario"].isin(theirs) & table["measure"].isin(["reward", "sor"])
+    rows = table[chosen & (table["algorithm"] == "cpo_maddpg")]
     rows = rows.drop_duplicates(["scenario", "measure"]).set_index(["scenario", "measure"])
     return rows["value"].astype(float).to_dict()
 

@@ -140,7 +140,7 @@ class Explorer:
         # The tensors are small: a second thread would only slow down a live training.
         torch.set_num_threads(1)
         self.policies = read_controllers(self.root, self.settings)
-        self.reported, self.seeds = read_reported(self.root), read_seeds(self.root)
+        self.reported, self.seeds = read_reported(self.root, self.settings), read_seeds(self.root)
         self.history: list[State] = []
         self.back: State | None = None  # to which an undo is on its way
         self.figure = canvas()

@@ -62,7 +62,7 @@ def near_best(
         ]
         vectors = [*plans, *_varied(plans[0])]
         table = measure([game] * len(vectors), FAMILY, vectors, [seed] * len(vectors), episodes)
-        limit = game.cost_limit_fraction * float(np.mean(game.battery_capacity))
+        limit = game.cost_limit_fraction * game.alike().battery_capacity
         keeps = table["energy"] <= (1.0 + EXCESS) * limit if constrained else table["energy"] > 0.0
         best = table.loc[keeps, "reward"].idxmax() if keeps.any() else 0
         near = keeps & (table["reward"] >= table.loc[best, "reward"] - TOLERANCE)

@@ -211,7 +211,7 @@ def planned_local(root: Path, config: GameConfig) -> Control:
         return CONTROLS["always_local"]
     actions = {}
     for key in ("frame_rate", "resolution", "cpu_frequency"):
-        minimum, maximum = (float(np.mean(value)) for value in getattr(config, key))
+        minimum, maximum = getattr(config.alike(), key)
         if maximum > minimum:
             actions[key] = float(np.clip(2.0 * (best[key] - minimum) / (maximum - minimum) - 1.0, -1.0, 1.0))
     return Control("All local, planned settings", always_local(**actions), planned=True)

@@ -66,7 +66,7 @@ def best_schedule(config: GameConfig, constrained: bool, family: Plan) -> tuple[
         The vector of the plan, and its mean reward per device and slot on the planning episodes.
     """
     here, away = _local_prices(config), _sent_prices(config)
-    limit = (1.0 - MARGIN) * config.cost_limit_fraction * float(np.mean(config.per_device(config.battery_capacity)))
+    limit = (1.0 - MARGIN) * config.cost_limit_fraction * config.alike().battery_capacity
 
     def too_cheap(price: float) -> bool:
         return _at_price(config, here, away, price, family)[1] > limit

@@ -64,9 +64,10 @@ class StoredPolicy:
         columns = {name: i for i, name in enumerate(game.observation_names)}
         gain, battery, harvest = columns["gain_db_1"], columns["battery"], columns["harvest"]
         low, high = (float((self.centre[0] + sign * self.half[0])[gain]) for sign in (-1.0, 1.0))
-        capacity = 2.0 * float(self.centre[0, battery])
-        share = float(self.centre[0, harvest]) / capacity
-        return {"gain_db": (low, high), "battery_capacity": (capacity,) * 2, "harvest_fraction": (share,) * 2}
+        capacity = 2.0 * self.centre[:, battery]
+        share = float(self.centre[0, harvest] / capacity[0])
+        capacities = float(capacity.min()), float(capacity.max())
+        return {"gain_db": (low, high), "battery_capacity": capacities, "harvest_fraction": (share,) * 2}
 
     def policy(self, game: Game) -> Policy:
         """Make the policy for a game; with more devices than in training, the actors repeat.

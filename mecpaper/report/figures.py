@@ -46,7 +46,7 @@ STYLE: dict[Any, Any] = {
 SHARES = ("ecpr_f", "ecpr_m", "sor", "offload_share")
 """Measures between 0 and 1, whose axes begin at 0, so that panels can be compared."""
 
-MARKERS = "osD^vX"
+MARKERS = "osD^vXP*<>"
 """Markers of algorithms, in the order of `ALGORITHMS`."""
 
 
@@ -168,7 +168,9 @@ def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confide
         at, mean, lower, upper = np.array(points, dtype=float).T
         reach = np.where(np.isfinite(upper), upper - mean, np.nan)
         style: dict[str, Any] = {"color": color, "linestyle": "", "elinewidth": 1.2, "capsize": 2}
-        axes.errorbar(at, mean, reach, marker=MARKERS[place], markersize=4, label=algorithm.label, **style)
+        axes.errorbar(
+            at, mean, reach, marker=MARKERS[place % len(MARKERS)], markersize=4, label=algorithm.label, **style
+        )
         _scale(axes, before, runs[x] + shift, runs[measure], (lower, upper))
     axes.set_xticks(levels)
     axes.set_xlabel(label or x)

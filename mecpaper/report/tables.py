@@ -66,16 +66,39 @@ def beside_reported(measured: pd.DataFrame, reported: pd.DataFrame, by: str) -> 
     return pd.DataFrame(rows)
 
 
-def reported(registry: pd.DataFrame, place: str) -> pd.DataFrame:
+def unlike_printed(settings: Config, registry: pd.DataFrame, scenario: str) -> str:
+    """Say how the game of a scenario differs from what the paper prints of its setting with that name.
+
+    Args:
+        settings: the whole configuration.
+        registry: data/paper/reported.csv.
+        scenario: name in params.yaml; those of all parts joined by "+" count.
+    Returns:
+        Such as "game.devices = 8, printed 20"; empty if what is printed agrees.
+    """
+    rows = registry[registry["measure"].str.startswith("game.")]
+    used = _flatten("game", settings.scenario(scenario).model_dump())
+    printed: dict[str, float] = {}
+    for name in ("default", *scenario.split("+")):
+        theirs = rows[rows["scenario"] == name]
+        printed |= dict(zip(theirs["measure"], theirs["value"].astype(float), strict=True))
+    other = {key: value for key, value in printed.items() if used.get(key) != value}
+    return "; ".join(f"{key} = {used.get(key, 'a list')}, printed {value:g}" for key, value in other.items())
+
+
+def reported(registry: pd.DataFrame, place: str, settings: Config) -> pd.DataFrame:
     """Select the paper's numbers in a table of results; its one penalty ratio is used for both definitions (D16).
 
     Args:
         registry: data/paper/reported.csv.
         place: such as "Table 3".
+        settings: the whole configuration; a scenario whose game is not the printed one has no numbers.
     Returns:
         Columns scenario, measure and value (a number).
     """
     chosen = registry[(registry["place"] == place) & registry["measure"].isin(["reward", "ecpr", "sor"])]
+    theirs = [n for n in chosen["scenario"].unique() if n in settings.scenarios]
+    chosen = chosen[chosen["scenario"].isin([n for n in theirs if not unlike_printed(settings, registry, n)])]
     chosen = chosen[["scenario", "measure", "value"]].assign(value=chosen["value"].astype(float))
     both = [chosen.replace({"measure": {"ecpr": name}}) for name in ("ecpr_f", "ecpr_m")]
     return pd.concat(both).drop_duplicates(["scenario", "measure"]).reset_index(drop=True)
@@ -91,16 +114,10 @@ def parameters(settings: Config, registry: pd.DataFrame) -> pd.DataFrame:
         Columns parameter (key in params.yaml), used, printed, place; the last two are empty if nothing is printed.
     """
 
-    def flatten(prefix: str, value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict | list):
-            return {prefix: value}
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        return {k: v for key, part in items for k, v in flatten(f"{prefix}.{key}", part).items()}
-
     data = settings.model_dump()
     learners = [name for name, algorithm in ALGORITHMS.items() if algorithm.learns]
-    used = {k: v for name in ("game", "learning", *learners) for k, v in flatten(name, data[name]).items()}
-    used |= flatten("scales.paper", data["scales"]["paper"])
+    used = {k: v for name in ("game", "learning", *learners) for k, v in _flatten(name, data[name]).items()}
+    used |= _flatten("scales.paper", data["scales"]["paper"])
     printed = registry[registry["scenario"] == "default"].drop_duplicates("measure").set_index("measure")
     rows = []
     for key, value in used.items():
@@ -109,6 +126,13 @@ def parameters(settings: Config, registry: pd.DataFrame) -> pd.DataFrame:
         number, place = (f"{float(printed.loc[key, 'value']):g}", printed.loc[key, "place"]) if known else ("", "")
         rows.append({"parameter": key, "used": text, "printed": number, "place": place})
     return pd.DataFrame(rows)
+
+
+def _flatten(prefix: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict | list):
+        return {prefix: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return {k: v for key, part in items for k, v in _flatten(f"{prefix}.{key}", part).items()}
 
 
 def to_markdown(table: pd.DataFrame) -> str:

@@ -55,7 +55,8 @@ def multiplier_shares(curves: pd.DataFrame) -> pd.DataFrame:
     Only the second half of the training is used.
     """
     late = curves[curves["episode"] > curves["episode"].max() / 2]
-    return late.groupby("scenario", sort=False)[list(MULTIPLIER)].mean().round(3)
+    columns = [name for name in MULTIPLIER if name in late]  # the shares only after a first update
+    return late.groupby("scenario", sort=False)[columns].mean().round(3)
 
 
 def draw_runs(

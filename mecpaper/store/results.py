@@ -3,13 +3,14 @@
 An experiment has a folder `data/runs/<algorithm>/<scenario>/` with `experiment.json` (the numbers it was trained with,
 the results version and the key over both), `curves.csv`, `summary.csv` and, for some scenarios, `policy.safetensors`.
 `experiment.json` is written last, so that a folder that has it is complete; `SHA256SUMS` has the checksums of the
-other files.
+other files. Beside a policy, MODEL_CARD.md describes it; docs/columns.csv describes the columns of the tables.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from mecpaper.config import RESULTS_VERSION, Config, Experiment, fingerprint, named
+from mecpaper.config import RESULTS_VERSION, Config, Experiment, fingerprint, load, named
+from mecpaper.store.card import CARD
 from mecpaper.store.files import UNFINISHED, write_atomically, write_table
 
 SUMMARY_COLUMNS = (
@@ -26,6 +28,9 @@ SUMMARY_COLUMNS = (
     "latency", "accuracy", "penalty", "battery", "frame_rate", "resolution", "transmit_power", "cpu_frequency",
     "multiplier", "seconds",
 )  # fmt: skip
+
+METRICS = ("reward", "energy", "ecpr_f", "ecpr_m", "sor", "offload_share")
+"""Measures whose means `collect` writes for `dvc metrics`."""
 
 MARK, CHECKSUMS = "experiment.json", "SHA256SUMS"
 """Names of the file that completes an experiment's folder, and of the list of checksums of the other files."""
@@ -53,7 +58,7 @@ def complete(folder: Path, numbers: dict[str, Any], version: int = RESULTS_VERSI
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    others = (MARK, CHECKSUMS)
+    others = (MARK, CHECKSUMS, CARD)
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     files = [path for path in files if path.name not in others and path.suffix != UNFINISHED]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -146,7 +151,9 @@ def differences(stored: Any, other: Any, key: str = "", word: str = "now") -> li
 
 
 def read_tables(root: Path, name: str) -> pd.DataFrame:
-    """Read one kind of table of all stored experiments into one data frame.
+    """Read one kind of table of the stored experiments that params.yaml names, with its numbers, into one data frame.
+
+    Others, left over or of another configuration or version, are ignored; `status` lists them.
 
     Args:
         root: the project's folder.
@@ -155,12 +162,20 @@ def read_tables(root: Path, name: str) -> pd.DataFrame:
         FileNotFoundError: nothing is stored.
         DamagedError: a file differs from what training wrote.
     """
-    folders = sorted(path.parent for path in (root / "data" / "runs").glob(f"*/*/{MARK}"))
+    wanted = named(load(root / "params.yaml"))
+    absent = {experiment.key for experiment in missing(wanted, root)}
+    folders = sorted(folder_of(root, experiment) for experiment in wanted if experiment.key not in absent)
     if not folders:
         raise FileNotFoundError(f"data/runs of {root.name}: no stored experiment; run the training stages first")
-    for folder in folders:
-        read(folder)
     return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)
+
+
+def read_folder(folder: Path, name: str) -> pd.DataFrame:
+    """Read one kind of table of all complete experiments in a folder of own runs; name and errors as `read_tables`."""
+    found = [path for path in find_folders(folder) if read(path)]
+    if not found:
+        raise FileNotFoundError(f"{folder}: no complete experiment; mecpaper train --out makes some")
+    return pd.concat([pd.read_csv(path / f"{name}.csv") for path in found], ignore_index=True)
 
 
 def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -> pd.DataFrame:
@@ -182,7 +197,20 @@ def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -
 
 
 def collect(root: Path) -> pd.DataFrame:
-    """Write data/runs/summary.csv, one row per algorithm, scenario and seed, and return it."""
-    table = read_tables(root, "summary")[list(SUMMARY_COLUMNS)]
-    write_table(root / "data" / "runs" / "summary.csv", table)
+    """Write the final measures of all runs to data/runs/summary.csv, and return them; say what is ignored.
+
+    For DVC also their means over seeds, in metrics.json by algorithm and scenario, and reward_curves.csv: the mean
+    reward at the default setting, a row per episode and a column per algorithm.
+    """
+    table, curves = read_tables(root, "summary")[list(SUMMARY_COLUMNS)], read_tables(root, "curves")
+    for row in status(load(root / "params.yaml"), root):
+        if row["state"] not in ("stored", "missing"):
+            print(f"ignored: {row['experiment']}, {row['state']}: {row['detail']}", file=sys.stderr)
+    folder, metrics = root / "data" / "runs", dict[str, dict[str, dict[str, float]]]()
+    for (algorithm, scenario), means in table.groupby(["algorithm", "scenario"])[list(METRICS)].mean().iterrows():
+        metrics.setdefault(algorithm, {})[scenario] = means.dropna().round(6).to_dict()
+    default = curves[curves["scenario"] == "default"]
+    write_table(folder / "summary.csv", table)
+    write_atomically(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    write_table(folder / "reward_curves.csv", default.pivot_table("reward", "episode", "algorithm").reset_index())
     return table

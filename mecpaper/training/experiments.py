@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from mecpaper.config import Experiment
 from mecpaper.store import results
+from mecpaper.store.card import write_card
 from mecpaper.store.files import make_folder, prepare_folder, write_atomically, write_table
 from mecpaper.training.loop import Progress, StoppedError, Training
 from mecpaper.training.pool import train_in_processes
@@ -137,6 +138,7 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
         write_table(folder / "summary.csv", summaries[summaries["scenario"] == experiment.scenario])
         if experiment.keeps_policy:
             write_atomically(folder / "policy.safetensors", save(training.policy(experiment)))
+            write_card(folder, experiment.numbers)
         results.complete(folder, experiment.numbers)
     checkpoint.unlink(missing_ok=True)
     checkpoint.parent.rmdir()
