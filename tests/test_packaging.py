@@ -1,6 +1,7 @@
 """What an installation contains and needs, and that all files that list it agree."""
 
 import importlib.metadata
+import json
 import re
 import shutil
 import subprocess
@@ -259,9 +260,23 @@ def test_the_citation_and_the_changes_are_of_this_version():
     citation = read_yaml("CITATION.cff")
     assert citation["cff-version"] == "1.2.0" and citation["type"] == "software" and citation["message"]
     assert citation["version"] == mecpaper.__version__ == importlib.metadata.version("mecpaper")
+    # Made by `cffconvert -f codemeta -o codemeta.json`.
+    codemeta = json.loads((ROOT / "codemeta.json").read_text(encoding="utf-8"))
+    assert (codemeta["name"], codemeta["version"]) == (citation["title"], citation["version"])
     assert citation["license"] == project()["license"] == "MIT"
     paper = citation["references"][0]
     assert (paper["journal"], paper["volume"], paper["year"], paper["number"]) == (
         "Computer Networks", 280, 2026, "112164"
     )  # fmt: skip
     assert f"## [{mecpaper.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_target_of_make_has_a_call_without_it_in_the_readme():
+    targets = set(
+        re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()
+    )
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| make | the same without it |")[2].partition("\n\n")[0]
+    named = {name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    # Removing files needs no command; the lock is made on Linux.
+    assert named == targets - {"clean", "lock"}
