@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: demo test browser site repro train lab lint coverage audit bench lock clean
+.PHONY: demo test browser site repro train lab lint coverage audit sbom bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make lint     run ruff and mypy"
 	@echo "make coverage run the tests with line coverage"
 	@echo "make audit    list known vulnerabilities of the locked packages; needs the network"
+	@echo "make sbom     list the locked packages as CycloneDX: build/sbom.json; needs the network"
 	@echo "make bench    run timed comparisons; needs an idle machine"
 
 # Most of the installed modules are never imported: those that are get compiled then.
@@ -88,6 +89,11 @@ audit: .venv/.ready
 	python -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
 	build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements.lock $(AUDIT)
+
+sbom: .venv/.ready
+	python -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom
+	build/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json requirements.lock
 
 bench: .venv/.ready
 	python -m benchmarks

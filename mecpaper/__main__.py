@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -14,6 +15,10 @@ DESCRIPTION = "An executable edition of CPO-MADDPG: multi-agent learning for sec
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; report expected failures in one line on standard error."""
+    if arguments is None and sys.flags.optimize > 1:
+        # Help texts and cma need the docstrings that -OO drops.
+        again = [sys.executable, "-O", "-m", "mecpaper", *sys.argv[1:]]
+        os.execve(sys.executable, again, os.environ | {"PYTHONOPTIMIZE": "1"})
     options = make_parser(DESCRIPTION).parse_args(arguments)
     try:
         return int(options.act(options))

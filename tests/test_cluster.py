@@ -202,6 +202,38 @@ def test_no_scheduler_is_one_clear_line(config, tmp_path, monkeypatch):
         assert "\n" not in str(caught.value)
 
 
+def test_a_worker_that_a_queue_starts_late_is_waited_for(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    wanted, told, started = [resolve(config, "random", SCENARIOS[0])], [], []
+
+    def report(done, total, label):
+        told.append((done, total, label))
+        if len(told) == 3:
+            command = [sys.executable, "-m", "distributed.cli.dask_worker", os.environ[cluster.ADDRESS_VARIABLE]]
+            started.append(subprocess.Popen([*command, "--no-nanny", "--no-dashboard"], cwd=tmp_path))
+
+    with _workers(tmp_path, 0, monkeypatch):
+        try:
+            assert cluster.train(wanted, tmp_path, report) == wanted
+        finally:
+            for worker in started:
+                worker.kill()
+                worker.wait()
+    assert told[:3] == [(0, 1, "programs on the cluster, waiting for workers")] * 3
+    assert told[-1] == (1, 1, "programs on the cluster, 1 workers") and not results.missing(wanted, tmp_path)
+
+
+def test_a_scheduler_that_goes_while_it_is_waited_for_is_one_line(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+
+    def report(done, total, label):
+        Client(os.environ[cluster.ADDRESS_VARIABLE]).shutdown()
+
+    with _workers(tmp_path, 0, monkeypatch), pytest.raises(cluster.ClusterError, match="scheduler has gone") as caught:
+        cluster.train(named(config), tmp_path, report)
+    assert "\n" not in str(caught.value)
+
+
 def test_without_an_address_it_is_trained_here(config, tmp_path, monkeypatch):
     monkeypatch.delenv(cluster.ADDRESS_VARIABLE, raising=False)
     wanted = [resolve(config, "random", name) for name in SCENARIOS[:2]]

@@ -137,6 +137,23 @@ def test_commands_need_no_extra_before_they_run(root):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_comparison_leaves_the_folders_of_experiments_as_they_are(project, capsys):
+    before = stored_files(project)
+    for runs in (project / "data" / "runs", project / "data" / "runs" / "random" / "default"):
+        assert "a folder of its own is required" in refusal(capsys, "compare", runs, "default")
+    as_json(capsys, "compare", runs, "default", "--out", "mine")
+    assert stored_files(project) == before
+
+
+def test_commands_work_without_docstrings(root):
+    for arguments in (["--help"], ["plan", "--help"]):
+        done = [
+            subprocess.run([sys.executable, *option, "-m", "mecpaper", *arguments], capture_output=True, cwd=root)
+            for option in ([], ["-OO"])
+        ]
+        assert done[1].returncode == 0 and done[1].stdout == done[0].stdout, done[1].stderr
+
+
 # -- the project from anywhere -----------------------------------------------------------------------------
 
 

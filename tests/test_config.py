@@ -7,6 +7,7 @@ import pytest
 
 from mecpaper import config
 from mecpaper.config import ConfigError
+from mecpaper.training import experiments
 
 
 def _changed(settings, path, value):
@@ -159,3 +160,16 @@ def test_fingerprints_differ_with_any_number_and_not_with_order():
     first = config.fingerprint({"a": 1.0, "b": 2})
     assert first == config.fingerprint({"b": 2, "a": 1.0})
     assert first != config.fingerprint({"a": 1.0000001, "b": 2})
+
+
+@pytest.mark.parametrize("letter", ["a", "ü"])
+def test_joined_names_that_no_folder_can_have_are_refused_in_one_line(small, tmp_path, letter):
+    names = [letter * 90, letter * 91, "b" * 50]
+    data = small.model_dump()
+    data["scenarios"] |= {name: {} for name in names}
+    chosen = config.parse(config.Config, data)
+    with pytest.raises(ConfigError, match=r"^scenario = '.*\.\.\..*': at most 200 bytes") as caught:
+        config.resolve(chosen, "random", "+".join(names))
+    assert "\n" not in str(caught.value)
+    longest = config.resolve(chosen, "random", "+".join((names[2], names[2], names[2], "default")))
+    assert experiments.train([longest], tmp_path) == [longest]

@@ -1,6 +1,7 @@
 """What an installation contains and needs, and that all files that list it agree."""
 
 import importlib.metadata
+import json
 import re
 import shutil
 import subprocess
@@ -72,6 +73,10 @@ def is_needed(requirement, python):
 
 def read_yaml(name):
     return YAML(typ="safe").load((ROOT / name).read_text(encoding="utf-8"))
+
+
+RELEASED = ["make audit", "make sbom", "make site"]
+"""What the workflow runs besides continuous integration."""
 
 
 def make_commands(text):
@@ -225,16 +230,17 @@ def test_conda_gets_the_same_python_and_the_same_versions():
 def test_the_workflow_runs_what_ci_runs_on_every_python():
     text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
     commands = make_commands((ROOT / ".ci" / "run").read_text(encoding="utf-8"))
-    assert {"make test", "make browser"} <= set(commands) and make_commands(text) == commands
+    assert {"make test", "make browser"} <= set(commands) and make_commands(text) == [*commands, *RELEASED]
     workflow = YAML(typ="safe").load(text)
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
         assert job["timeout-minutes"] <= 120 and "permissions" not in job
         used = [step["uses"] for step in job["steps"] if "uses" in step]
-        assert all(re.fullmatch(r"actions/[\w-]+@v\d+", action) for action in used)
-        (python,) = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
-        assert python == {"python-version": "${{ matrix.python }}"}
-        assert tuple(job["strategy"]["matrix"]["python"]) == PYTHONS
+        assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", action) for action in used)
+    job = workflow["jobs"]["test"]
+    (python,) = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+    assert python == {"python-version": "${{ matrix.python }}"}
+    assert tuple(job["strategy"]["matrix"]["python"]) == PYTHONS
 
 
 def test_commits_are_checked_as_make_lint_does_and_from_this_environment():
@@ -254,9 +260,23 @@ def test_the_citation_and_the_changes_are_of_this_version():
     citation = read_yaml("CITATION.cff")
     assert citation["cff-version"] == "1.2.0" and citation["type"] == "software" and citation["message"]
     assert citation["version"] == mecpaper.__version__ == importlib.metadata.version("mecpaper")
+    # Made by `cffconvert -f codemeta -o codemeta.json`.
+    codemeta = json.loads((ROOT / "codemeta.json").read_text(encoding="utf-8"))
+    assert (codemeta["name"], codemeta["version"]) == (citation["title"], citation["version"])
     assert citation["license"] == project()["license"] == "MIT"
     paper = citation["references"][0]
     assert (paper["journal"], paper["volume"], paper["year"], paper["number"]) == (
         "Computer Networks", 280, 2026, "112164"
     )  # fmt: skip
     assert f"## [{mecpaper.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_target_of_make_has_a_call_without_it_in_the_readme():
+    targets = set(
+        re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1].split()
+    )
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| make | the same without it |")[2].partition("\n\n")[0]
+    named = {name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    # Removing files needs no command; the lock is made on Linux.
+    assert named == targets - {"clean", "lock"}

@@ -208,6 +208,9 @@ def compare(options: argparse.Namespace) -> int:
     if not own:
         raise ConfigError(f"runs = {str(options.runs)!r}: no complete experiment; mecpaper train --out makes some")
     others = references(root, options.reference, options.runs)
+    folder = options.out or options.runs
+    if (folder / results.MARK).exists() or folder.resolve().is_relative_to(root / "data"):
+        raise ConfigError(f"--out = {str(folder)!r}: a folder of its own is required, since training wrote this one")
     runs, numbers = comparison.read(own | others)
     planned = plans(options.runs / "planner.csv")
     if not planned and options.reference in config.scenarios:
@@ -218,7 +221,6 @@ def compare(options: argparse.Namespace) -> int:
     compared = [comparison.differences(runs, name, [o for o in (others or own) if o != name]) for name in own]
     found = pd.concat(compared, ignore_index=True)
     notes = comparison.notes(numbers, own, others or own)
-    folder = options.out or options.runs
     files = draw(runs, table, found, planned, folder, config.figures.confidence)
     if options.json:
         rows = json.loads(found.to_json(orient="records"))

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mecpaper.config.fields import ConfigError, parse
+from mecpaper.config.fields import ConfigError, parse, shown
 from mecpaper.config.game import GameConfig
 from mecpaper.config.learners import LearningConfig, OwnConfig
 from mecpaper.config.registry import ALGORITHMS, Algorithm
@@ -20,6 +20,9 @@ from mecpaper.config.schema import Config, EvaluationConfig, ScaleConfig
 
 RESULTS_VERSION = 2
 """Version of what training computes from the same numbers; raise it when a golden number changes (tests/golden)."""
+
+LONGEST = 200
+"""Most bytes in the name of a scenario: with an algorithm and a key it names files, which may have 255."""
 
 _NOT_COMPUTED_FROM = {"planner_restarts", "reduced"}
 """Keys of a scale that training does not read."""
@@ -98,8 +101,10 @@ def resolve(config: Config, algorithm: str, scenario: str, seeds: Iterable[int] 
         algorithm, scenario: keys in params.yaml; scenarios joined by "+" have the changes of both.
         seeds: seeds to use instead of the scale's.
     Raises:
-        ConfigError: unknown algorithm or scenario.
+        ConfigError: unknown algorithm or scenario, or a name too long for a folder.
     """
+    if len(scenario.encode()) > LONGEST:
+        raise ConfigError(f"scenario = {shown(scenario)}: at most {LONGEST} bytes, with the names joined")
     if algorithm not in ALGORITHMS:
         raise ConfigError(f"algorithm = {algorithm!r}: one of {', '.join(ALGORITHMS)}")
     changes = config.changes(scenario)

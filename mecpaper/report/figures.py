@@ -138,7 +138,8 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
         axes.plot(run["episode"], run[measure], linewidth=0.9, label=f"seed {seed}")
     axes.set_xlabel("training episode")
     axes.set_ylabel(AXES[measure].split(",")[0])
-    axes.legend(fontsize=7)
+    if len(curves):
+        axes.legend(fontsize=7)
 
 
 def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confidence: float, label: str = "") -> None:
@@ -215,9 +216,13 @@ def draw_groups(
 def name_lines(axes: Axes) -> None:
     """Write the name of each line beside its right end, in its colour; names that would overlap are moved apart.
 
-    To be called when everything is drawn, since it depends on the limits of the axes.
+    Where nothing was drawn, it writes "no runs". To be called when everything is drawn, since it depends on the limits
+    of the axes.
     """
     handles, labels = axes.get_legend_handles_labels()
+    if not handles:
+        axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="0.35")
+        return
     lines: list[Any] = [handle[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
     axes.autoscale_view()
     names = [fill(label, 16) for label in labels]
@@ -272,6 +277,8 @@ def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: i
         confidence: confidence level of the interval.
         smoothing: points in the running mean of a curve; 0 for final measures.
     """
+    if runs.empty:
+        return
     seeds = runs.groupby(["algorithm", "scenario"])["seed"].nunique()
     count = str(seeds.min()) if seeds.min() == seeds.max() else f"{seeds.min()}-{seeds.max()}"
     if smoothing:

@@ -69,10 +69,10 @@ def page(
     before = decided["id"].map(taken)
     changed = ((before != "open") & (before != decided["verdict"])).sum()
     blocks = [
-        f"Scale `{default['scale'].iloc[0]}`: {default['episodes'].max()} episodes; final policies without noise, "
-        f"{devices} users, energy limit {default['cost_limit'].iloc[0]:g} J per device and slot. Mean ± half of "
+        f"Scale `{summary['scale'].iloc[0]}`: {summary['episodes'].max()} episodes; final policies without noise, "
+        f"{devices} users, energy limit {default['cost_limit'].mean():g} J per device and slot. Mean ± half of "
         "Student's 95 % interval over seeds; start is the reward of the untrained policy.",
-        to_markdown(overall(summary, planner, starts)),
+        to_markdown(overall(summary, planner, starts)) if len(default) else "No runs at the default setting.",
         "The planner searches the simulator itself for the best policy that is the same in every slot and keeps the "
         "limit.",
         f"Each of the paper's {len(verdicts)} checkable claims is a list of statements, {len(statements)} in all, with "
@@ -95,8 +95,10 @@ def read_page(root: Path) -> str:
     tables = {name: pd.read_csv(runs / f"{name}.csv") for name in names}
     starts = {}
     for name in tables["summary"]["algorithm"].unique():
-        curves = pd.read_csv(runs / name / "default" / "curves.csv")
-        starts[name] = curves.loc[curves["episode"] == 0, "reward"].mean()
+        path = runs / name / "default" / "curves.csv"
+        if path.exists():
+            curves = pd.read_csv(path)
+            starts[name] = curves.loc[curves["episode"] == 0, "reward"].mean()
     return page(**tables, starts=starts, devices=config.load(root / "params.yaml").game.devices)
 
 

@@ -35,6 +35,13 @@ def intervals(summary: pd.DataFrame, by: str, measures: Iterable[str], confidenc
     return pd.DataFrame(rows, columns=[by, "measure", "mean", "lower", "upper", "seeds"])
 
 
+def absent(runs: pd.DataFrame, scenarios: Iterable[str], algorithms: Sequence[str] = ("cpo_maddpg",)) -> str:
+    """Name the experiments without a row in a table of runs, such as "mappo/battery_9, mappo/battery_10", or "none"."""
+    there = set(zip(runs["algorithm"], runs["scenario"], strict=True))
+    names = [f"{a}/{s}" for s in scenarios for a in algorithms if (a, s) not in there]
+    return ", ".join(names) or "none"
+
+
 def measured(runs: pd.DataFrame) -> dict[str, str]:
     """Write each of `MEASURES` of a group of runs as "mean ± half of Student's 95 % interval", by column title."""
     row = {}
@@ -63,7 +70,7 @@ def beside_reported(measured: pd.DataFrame, reported: pd.DataFrame, by: str) -> 
             if (key, entry.measure) in printed.index:
                 row[f"{entry.measure} (paper)"] = printed[(key, entry.measure)]
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else [by])
 
 
 def unlike_printed(settings: Config, registry: pd.DataFrame, scenario: str) -> str:

@@ -32,6 +32,9 @@ SUMMARY_COLUMNS = (
 METRICS = ("reward", "energy", "ecpr_f", "ecpr_m", "sor", "offload_share")
 """Measures whose means `collect` writes for `dvc metrics`."""
 
+OF_CURVES = ("episode", "multiplier_at_zero", "multiplier_at_max", "clipped")
+"""Columns of curves that a summary does not have, as far as they are read by name."""
+
 MARK, CHECKSUMS = "experiment.json", "SHA256SUMS"
 """Names of the file that completes an experiment's folder, and of the list of checksums of the other files."""
 
@@ -183,12 +186,14 @@ def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -
 
     Args:
         root: the project's folder.
-        experiments: experiments to read; all must be stored.
+        experiments: experiments to read; all must be stored. Of none the data frame is empty.
         name: "curves" or "summary".
     Raises:
         FileNotFoundError: an experiment is not stored, or with other numbers.
         DamagedError: a file differs from what training wrote.
     """
+    if not experiments:
+        return pd.DataFrame(columns=[*SUMMARY_COLUMNS, *OF_CURVES], dtype=float)
     absent = [experiment.name for experiment in missing(experiments, root)]
     if absent:
         raise FileNotFoundError(f"data/runs of {root.name}: {', '.join(absent)} not stored; train first")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -26,13 +28,13 @@ from mecpaper.training.loop import Progress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from distributed import Client
+    from distributed import Client, Future
 
 ADDRESS_VARIABLE = "DASK_SCHEDULER_ADDRESS"
 """Environment variable with the scheduler's address, such as tcp://10.0.0.5:8786."""
 
 PATIENCE = 60.0
-"""Seconds to wait for the scheduler and for its first worker."""
+"""Seconds to wait for the scheduler, and between two lines of progress while no worker answers."""
 
 
 class ClusterError(RuntimeError):
@@ -42,15 +44,18 @@ class ClusterError(RuntimeError):
 def train(experiments: Sequence[Experiment], root: Path, progress: Progress | None = None) -> list[Experiment]:
     """Train the experiments whose results are not stored, into data/runs.
 
+    On a cluster it waits for workers as long as the scheduler lives, since a queue may hold them back for hours.
+
     Args:
         experiments: experiments to train.
         root: the project's folder.
-        progress: see `mecpaper.training.loop.Progress`; counts experiments on a cluster, episodes here.
+        progress: see `mecpaper.training.loop.Progress`; counts programs on a cluster, each minute at least, episodes
+            here.
     Returns:
         The experiments that were trained.
     Raises:
-        ClusterError: no scheduler or worker answers, a worker has another version, or experiments failed; it is raised
-            after the others have been trained, and their results are kept.
+        ClusterError: no scheduler answers, or no longer, a worker has another version, or experiments failed; it is
+            raised after the others have been trained, and their results are kept.
         Without a cluster, the errors of `mecpaper.training.experiments.train`.
     """
     address = os.environ.get(ADDRESS_VARIABLE)
@@ -60,8 +65,14 @@ def train(experiments: Sequence[Experiment], root: Path, progress: Progress | No
     if not wanted:
         return []
     with _connected(address) as client, _token(root) as token:
+
+        def report(done: int, total: int) -> None:
+            if progress is not None:
+                progress(done, total, f"programs on the cluster, {len(client.ncores()) or 'waiting for'} workers")
+
+        _await_worker(client, partial(report, 0, len(wanted)))
         batched = any(client.run(torch.cuda.is_available).values())
-        return _fan_out(client, local.groups(wanted, batched), root, token, progress)
+        return _fan_out(client, local.groups(wanted, batched), root, token, report)
 
 
 @contextmanager
@@ -78,10 +89,21 @@ def _connected(address: str) -> Iterator[Client]:
         raise ClusterError(f"{ADDRESS_VARIABLE} = {address!r}: no scheduler answers ({error})") from None
     with client:
         try:
+            yield client
+        except (OSError, CancelledError) as error:
+            if client.status == "running":
+                raise
+            raise ClusterError(f"{ADDRESS_VARIABLE} = {address!r}: the scheduler has gone; start again") from error
+
+
+def _await_worker(client: Client, report: Callable[[], None]) -> None:
+    """Wait for the first worker as long as the scheduler lives, and report each minute."""
+    while True:
+        try:
             client.wait_for_workers(1, timeout=PATIENCE)
+            return
         except TimeoutError:
-            raise ClusterError(f"{ADDRESS_VARIABLE} = {address!r}: the scheduler has no workers") from None
-        yield client
+            report()
 
 
 @contextmanager
@@ -96,10 +118,10 @@ def _token(root: Path) -> Iterator[Path]:
 
 
 def _fan_out(
-    client: Client, jobs: list[list[Experiment]], root: Path, token: Path, progress: Progress | None
+    client: Client, jobs: list[list[Experiment]], root: Path, token: Path, report: Callable[[int, int], None]
 ) -> list[Experiment]:
     """Submit a task per job, largest game first, and store each result as soon as it arrives."""
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker
 
     futures = {}
     for group in sorted(jobs, key=lambda job: -job[0].game.devices):
@@ -109,13 +131,15 @@ def _fan_out(
         futures[client.submit(_train_there, group, code_version(), str(root), token.name, key=task)] = group
     trained: list[Experiment] = []
     failed: list[str] = []
-    for count, future in enumerate(as_completed(futures), start=1):
+    for count, future in enumerate(_as_they_end(futures, lambda done: report(done, len(jobs))), start=1):
         group = futures[future]
         label = ", ".join(experiment.name for experiment in group)
         try:
             files = future.result()
         except KilledWorker:
             failed.append(f"{label}: every worker that tried it died")
+        except CancelledError:
+            raise
         except Exception as error:
             failed.append(f"{label}: {type(error).__name__}: {error}")
         else:
@@ -124,11 +148,25 @@ def _fan_out(
             for name, content in files.items():
                 write_atomically(root / name, content)
             trained += group
-        if progress is not None:
-            progress(count, len(jobs), "experiments on the cluster")
+        report(count, len(jobs))
     if failed:
         raise ClusterError("; ".join(failed))
     return trained
+
+
+def _as_they_end(futures: Iterable[Future], report: Callable[[int], None]) -> Iterator[Future]:
+    """Iterate over futures as they end; report how many have, whenever none does for a minute."""
+    from distributed import wait
+
+    waiting, count = set(futures), 0
+    while waiting:
+        try:
+            ended, waiting = wait(waiting, PATIENCE, "FIRST_COMPLETED")
+        except TimeoutError:
+            report(count)
+            continue
+        count += len(ended)
+        yield from ended
 
 
 def _train_there(group: list[Experiment], version: str, root: str, token: str) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from mecpaper.store import results
 from mecpaper.store.card import write_card
 from mecpaper.store.files import make_folder, prepare_folder, write_atomically, write_table
 from mecpaper.training.loop import Progress, StoppedError, Training
+from mecpaper.training.memory import processes_that_fit
 from mecpaper.training.pool import train_in_processes
 from mecpaper.training.streams import train_on_streams
 
@@ -46,7 +47,8 @@ def train(
     """Train the experiments whose results are not stored, into data/runs.
 
     On a GPU, experiments with the same `batch_key` are one batched program; on a CPU, where batching is no faster, each
-    is a program of its own, and a process per core trains them side by side. Programs on a GPU share it.
+    is a program of its own, and a process per core, as far as memory allows, trains them side by side. Programs on a
+    GPU share it.
 
     Args:
         experiments: experiments to train.
@@ -58,6 +60,7 @@ def train(
         The experiments that were trained.
     Raises:
         BusyError: another process is training one of them.
+        ConfigError: one of them does not fit in memory.
         DamagedError: a stored file has changed since it was written.
         CheckpointError: the checkpoint to resume from is damaged or of another version.
         NotFiniteError: a number is no longer finite.
@@ -65,9 +68,9 @@ def train(
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     programs = groups(results.missing(experiments, root), device.type == "cuda")
-    workers = min(processes or _cores(), len(programs))
     if device.type != "cpu":
         return train_on_streams(partial(_train_on, device, root), programs, device, progress)
+    workers = processes_that_fit(programs, min(processes or _cores(), len(programs)))
     if workers > 1:
         return train_in_processes(train_program, programs, root, workers, progress)
     return [experiment for program in programs for experiment in train_program(program, root, progress, device)]

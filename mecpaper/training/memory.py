@@ -1,0 +1,104 @@
+"""Estimate what a training takes in memory before it starts, since the system kills what takes too much."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+from mecpaper.algorithms.off_policy import OffPolicy
+from mecpaper.config import ConfigError, Experiment
+from mecpaper.env.game import Game
+
+SYSTEM, CGROUPS = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+"""Where Linux tells what is free, and what a container may use."""
+
+LIMITS = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+"""Files with the limit and the use, of both versions of control groups."""
+
+PROCESS = 300_000_000
+"""Bytes of a process that has loaded torch."""
+
+SINGLE, DOUBLE = 4, 8
+"""Bytes of a number."""
+
+
+def parts(program: Sequence[Experiment]) -> dict[str, int]:
+    """Estimate the bytes that a program takes, from below: what the shapes of its largest tensors add up to.
+
+    Args:
+        program: experiments that are trained together.
+    Returns:
+        Bytes by the key of params.yaml that they grow with.
+    """
+    first = program[0]
+    learning, game = first.learning, Game([first.game])
+    runs = sum(len(experiment.seeds) for experiment in program)
+    agents, seen, acted = runs * game.devices, game.observation_size, game.action_size
+    # The draws of an episode, in double precision before they are stacked.
+    draws = (game.slots + 1) * (3 * game.chunks + 1) * (DOUBLE + SINGLE)
+    layers = SINGLE * (seen + sum(learning.hidden) + acted)
+    replays = issubclass(first.entry.learner_class(), OffPolicy)
+    # Who does not replay learns from all slots of a round at once.
+    round_, played = draws + layers * (1 if replays else game.slots), draws + layers + 2 * SINGLE * game.slots * acted
+    # A checkpoint copies what the buffer holds, which is all of it in a long training.
+    copies = 2 if learning.buffer <= first.scale.episodes * game.slots else 1
+    weights = sum(a * b for a, b in pairwise((seen, *learning.hidden, acted))) if first.entry.learns else 0
+    return {
+        "learning.buffer": agents * learning.buffer * copies * SINGLE * (2 * seen + acted + 2) * replays,
+        f"scales.{first.scale_name}.episodes_at_once": agents * first.scale.episodes_at_once * round_,
+        "evaluation.curve_episodes": agents * first.evaluation.curve_episodes * played,
+        "evaluation.final_episodes": agents * first.evaluation.final_episodes * played,
+        # Weights, targets, gradients and two moments.
+        "learning.hidden": agents * weights * SINGLE * 5,
+    }
+
+
+def free() -> float:
+    """Read how many bytes this process may still take; infinite if the system does not say."""
+    found = [float("inf")]
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with suppress(OSError, ValueError, StopIteration):
+        lines = SYSTEM.read_text(encoding="utf-8").splitlines()
+        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]))
+    for limit, used in LIMITS:
+        with suppress(OSError, ValueError):
+            found.append(int((CGROUPS / limit).read_text()) - int((CGROUPS / used).read_text()))
+    return min(found)
+
+
+def processes_that_fit(programs: Iterable[Sequence[Experiment]], wanted: int) -> int:
+    """Return how many programs can be trained side by side, at most `wanted`.
+
+    Raises:
+        ConfigError: not even one; the line says what takes most, and how much of it fits.
+    """
+    left, largest = free(), PROCESS
+    for program in programs:
+        need = parts(program)
+        total = PROCESS + sum(need.values())
+        if total > left:
+            raise ConfigError(_too_large(program[0], need, total, left))
+        largest = max(largest, total)
+    return int(min(wanted, max(1.0, left / largest)))
+
+
+def _too_large(experiment: Experiment, need: dict[str, int], total: int, left: float) -> str:
+    key = max(need, key=lambda name: need[name])
+    section, _, name = key.rpartition(".")
+    place = {"learning": experiment.learning, "evaluation": experiment.evaluation}.get(section, experiment.scale)
+    value = getattr(place, name)
+    room = (left - (total - need[key])) / need[key]
+    fits = "narrower layers" if isinstance(value, list) else f"at most {int(value * room)}"
+    if room <= 0.0:
+        fits = "fewer devices, chunks or seeds, since other tensors do not fit either"
+    return (
+        f"{experiment.name}: {key} = {value}: {fits}; this training takes {total / 1e9:,.1f} GB of memory, and "
+        f"{left / 1e9:,.1f} GB are free"
+    )
