@@ -127,18 +127,18 @@ def draw_curves(
 
 
 def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
-    """Draw one thin line per seed without smoothing, to show what the mean hides.
+    """Draw one thin line per seed without smoothing, to show what the mean hides, and the mean as a thick one.
 
     Args:
         axes: axes to draw on.
         curves: curves of one algorithm; columns seed, episode and the measure.
         measure: column to draw.
     """
-    for seed, run in curves.groupby("seed"):
-        axes.plot(run["episode"], run[measure], linewidth=0.9, label=f"seed {seed}")
+    for _, run in curves.groupby("seed"):
+        axes.plot(run["episode"], run[measure], linewidth=0.7, color="#0173b2", alpha=0.6)
+    axes.plot(curves.groupby("episode")[measure].mean(), linewidth=1.6, color="0.1")
     axes.set_xlabel("training episode")
     axes.set_ylabel(AXES[measure].split(",")[0])
-    axes.legend(fontsize=7)
 
 
 def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confidence: float, label: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Summarise trainings: the end of every run, every seed's curve, collapsed runs, the multiplier."""
+"""Summarise trainings: curves that grow, every seed's curve, the end of every run, collapsed runs, the multiplier."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mecpaper.report.figures import draw_seeds, new_figure
+from mecpaper.report.labels import AXES
+from mecpaper.report.tables import to_markdown
 
 OUTCOME = (
     "reward", "energy", "offload_share", "request_share", "saturated", "critic_loss", "critic_gradient",
@@ -49,6 +51,13 @@ def collapsed(curves: pd.DataFrame) -> list[str]:
     return [f"{scenario} seed {seed}" for scenario, seed in last.index[flags]]
 
 
+def diagnosis(curves: pd.DataFrame) -> str:
+    """Write how the runs ended: a table with a row per scenario, and the runs that collapsed, as Markdown."""
+    found = collapsed(curves)
+    told = f"Collapsed ({len(found)}): {', '.join(found)}." if found else "No run has collapsed."
+    return f"{to_markdown(outcome(curves).reset_index())}\n\n{told}"
+
+
 def multiplier_shares(curves: pd.DataFrame) -> pd.DataFrame:
     """Average the multiplier, and the shares of updates with it at 0 and at its maximum, by scenario.
 
@@ -56,6 +65,22 @@ def multiplier_shares(curves: pd.DataFrame) -> pd.DataFrame:
     """
     late = curves[curves["episode"] > curves["episode"].max() / 2]
     return late.groupby("scenario", sort=False)[list(MULTIPLIER)].mean().round(3)
+
+
+def draw_growth(curves: pd.DataFrame) -> Figure:
+    """Draw reward and energy of a training under way: a line per scenario, the mean over seeds so far.
+
+    Args:
+        curves: columns scenario, episode, reward and energy.
+    """
+    figure, panels = new_figure(7.2, 2.6, columns=2)
+    for axes, measure in zip(panels, ("reward", "energy"), strict=True):
+        for _, points in curves.groupby("scenario"):
+            axes.plot(points.groupby("episode")[measure].mean(), linewidth=0.9, color="#0173b2")
+        axes.set(xlabel="training episode", ylabel=AXES[measure])
+    names = curves["scenario"].unique()
+    panels[0].set_title(f"{len(names)} begun, now {names[-1]}", loc="left")
+    return figure
 
 
 def draw_runs(
@@ -66,6 +91,8 @@ def draw_runs(
 ) -> Figure:
     """Draw noise-free measures of every seed of a scenario along the training, with C_limit beside the energy.
 
+    Each panel says where the seeds end.
+
     Args:
         curves: columns scenario, seed, episode and the measures.
         summary: columns scenario and cost_limit.
@@ -73,9 +100,14 @@ def draw_runs(
         scenario: scenario to draw.
     """
     figure, panels = new_figure(3.6 * len(measures), 2.6, columns=len(measures))
+    shown = curves[curves["scenario"] == scenario]
+    ends = last_points(shown)
     for axes, measure in zip(panels, measures, strict=True):
-        draw_seeds(axes, curves[curves["scenario"] == scenario], measure)
+        draw_seeds(axes, shown, measure)
+        end = ends[measure]
+        axes.set_title(f"ends at {end.mean():.2f}, single seeds {end.min():.2f} to {end.max():.2f}", loc="left")
         if measure == "energy":
             limit = summary.loc[summary["scenario"] == scenario, "cost_limit"].mean()
             axes.axhline(limit, color="0.3", linestyle="--")
+            axes.annotate("$C_{limit}$", (1, limit), (-2, 2), ("axes fraction", "data"), "offset points", ha="right")
     return figure
