@@ -32,7 +32,7 @@ def last_points(curves: pd.DataFrame) -> pd.DataFrame:
 def outcome(curves: pd.DataFrame) -> pd.DataFrame:
     """Average the last points over seeds: a row per scenario, a column for each of `OUTCOME` that the curves have."""
     columns = [name for name in OUTCOME if name in curves]
-    return last_points(curves).groupby("scenario", sort=False)[columns].mean().round(4)
+    return last_points(curves).groupby("scenario", sort=False)[columns].mean()
 
 
 def collapsed(curves: pd.DataFrame) -> list[str]:
@@ -55,7 +55,8 @@ def diagnosis(curves: pd.DataFrame) -> str:
     """Write how the runs ended: a table with a row per scenario, and the runs that collapsed, as Markdown."""
     found = collapsed(curves)
     told = f"Collapsed ({len(found)}): {', '.join(found)}." if found else "No run has collapsed."
-    return f"{to_markdown(outcome(curves).reset_index())}\n\n{told}"
+    rounded = outcome(curves).map("{:.3g}".format).reset_index()
+    return f"{to_markdown(rounded)}\n\n{told}"
 
 
 def multiplier_shares(curves: pd.DataFrame) -> pd.DataFrame:
@@ -79,7 +80,7 @@ def draw_growth(curves: pd.DataFrame) -> Figure:
             axes.plot(points.groupby("episode")[measure].mean(), linewidth=0.9, color="#0173b2")
         axes.set(xlabel="training episode", ylabel=AXES[measure])
     names = curves["scenario"].unique()
-    panels[0].set_title(f"{len(names)} begun, now {names[-1]}", loc="left")
+    panels[0].set_title(f"{len(names)} begun, now {names[-1]}", loc="left", fontsize=8)
     return figure
 
 
@@ -105,9 +106,9 @@ def draw_runs(
     for axes, measure in zip(panels, measures, strict=True):
         draw_seeds(axes, shown, measure)
         end = ends[measure]
-        axes.set_title(f"ends at {end.mean():.2f}, single seeds {end.min():.2f} to {end.max():.2f}", loc="left")
+        axes.set_title(f"ends at {end.mean():.2f}, single seeds {end.min():.2f} to {end.max():.2f}", loc="left", fontsize=8)
         if measure == "energy":
             limit = summary.loc[summary["scenario"] == scenario, "cost_limit"].mean()
             axes.axhline(limit, color="0.3", linestyle="--")
-            axes.annotate("$C_{limit}$", (1, limit), (-2, 2), ("axes fraction", "data"), "offset points", ha="right")
+            axes.annotate("$C_{limit}$", (1, limit), (2, 0), ("axes fraction", "data"), "offset points", va="center")
     return figure
