@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mecpaper.config.registry import ALGORITHMS
-from mecpaper.report.labels import AXES
+from mecpaper.report.labels import AXES, MEASURES
 from mecpaper.report.labels import NAMES as NAMES
 from mecpaper.report.labels import ORDER as ORDER
 from mecpaper.report.statistics import interval, running_mean
@@ -259,6 +259,21 @@ def mark(axes: Axes, value: float, text: str, at: float | None = None) -> None:
 def late(curves: pd.DataFrame) -> pd.DataFrame:
     """Select the last 60 % of a training, where the differences at the end can be seen."""
     return curves[curves["episode"] >= 0.4 * curves["episode"].max()]
+
+
+def state(figure: Figure, final: pd.DataFrame, measure: str, names: Mapping[Any, str], by: str = "algorithm") -> None:
+    """Write above a figure where its groups end: the means of the final measures.
+
+    Args:
+        figure: figure to describe.
+        final: columns `by` and the measure; one row per run.
+        measure: column to state.
+        names: value of `by` -> its name, in the order to write them; groups without runs are left out.
+        by: column with the groups.
+    """
+    means = final.groupby(by)[measure].mean()
+    ends = ", ".join(f"{name} {means[group]:.2f}" for group, name in names.items() if group in means)
+    figure.suptitle(f"{MEASURES.get(measure, AXES[measure]).split(',')[0]} at the end: {ends}", fontsize=8)
 
 
 def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: int = 0) -> None:

@@ -106,7 +106,9 @@ def draw_runs(
     for axes, measure in zip(panels, measures, strict=True):
         draw_seeds(axes, shown, measure)
         end = ends[measure]
-        axes.set_title(f"ends at {end.mean():.2f}, single seeds {end.min():.2f} to {end.max():.2f}", loc="left", fontsize=8)
+        axes.set_title(
+            f"ends at {end.mean():.2f}, single seeds {end.min():.2f} to {end.max():.2f}", loc="left", fontsize=8
+        )
         if measure == "energy":
             limit = summary.loc[summary["scenario"] == scenario, "cost_limit"].mean()
             axes.axhline(limit, color="0.3", linestyle="--")

@@ -141,9 +141,7 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
     checkpoint.parent.rmdir()
 
 
-def _writing_curves(
-    training: Training, folders: list[tuple[Experiment, Path]], progress: Progress | None
-) -> Progress:
+def _writing_curves(training: Training, folders: list[tuple[Experiment, Path]], progress: Progress | None) -> Progress:
     """Wrap `progress` so that every new point of the learning curves is on disk before it is reported."""
     written = 0
 
