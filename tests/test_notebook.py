@@ -165,3 +165,17 @@ def test_a_damaged_notebook_is_one_line(content, reason, tmp_path, capsys):
     assert notebook.run_all([path]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{path}: ") and reason in line
+
+
+def test_a_watched_training_draws_again_only_after_a_pause_and_never_in_the_pipeline(monkeypatch):
+    drawn, clock = [], iter([0.0, 0.0, 1.0, notebook.PAUSE + 1.0, notebook.PAUSE + 1.0])
+    monkeypatch.setattr(notebook, "report", lambda *state: None)
+    monkeypatch.setattr(notebook.time, "monotonic", lambda: next(clock))
+    monkeypatch.delenv(notebook.PROGRESS_VARIABLE, raising=False)
+    progress = notebook.watch(lambda: drawn.append("picture"))
+    for done in range(3):
+        progress(done, 3, "x")
+    assert len(drawn) == 2
+    monkeypatch.setenv(notebook.PROGRESS_VARIABLE, "file")
+    progress(3, 3, "x")
+    assert len(drawn) == 2
