@@ -131,8 +131,8 @@ def effects(statements: pd.DataFrame, label: str) -> Figure:
         axes.plot([entry.lower, entry.upper], [row, row], color="0.15", linewidth=1.2)
         axes.plot(entry.effect, row, mark.marker, color=mark.color, markeredgecolor="0.1", markersize=6)
     axes.axvline(0.0, color="0.4", linewidth=0.8)
-    axes.set_yticks(range(len(statements)), [f"{entry.text}" for entry in statements.itertuples()])
-    axes.set_ylim(len(statements) - 0.5, -0.5)
+    axes.set_yticks(range(len(statements)), statements["text"])
+    axes.set_ylim(max(len(statements), 1) - 0.5, -0.5)
     axes.set_xlabel(f"{label}; line: interval, grey: no practical size")
     return figure
 
