@@ -245,3 +245,19 @@ def test_printed_numbers_stand_only_beside_the_papers_setting(settings, root):
     assert tables.unlike_printed(changed, registry, "attacker_strong") == "game.devices = 8, printed 20"
     assert set(tables.reported(registry, "Table 3", changed)["scenario"]) == {"users_30", "users_40", "users_50"}
     assert tables.reported(registry, "Table 4", changed).empty
+
+
+def test_a_title_states_the_mean_ends_in_the_order_of_the_names():
+    figure, _ = figures.new_figure()
+    final = pd.DataFrame({"algorithm": ["a", "b", "b"], "energy": [1.0, 0.2, 0.4]})
+    figures.state(figure, final, "energy", {"b": "B", "a": "A", "c": "C"})
+    assert figure.get_suptitle() == "energy at the end: B 0.30, A 1.00"
+
+
+def test_differences_are_drawn_with_their_interval_and_margin():
+    row = {"text": "x is above y", "answer": "open", "effect": 0.1, "lower": -0.1, "upper": 0.3, "margin": 0.05}
+    (axes,) = verdicts.effects(pd.DataFrame([row, row]), "reward").axes
+    lines = [line.get_xdata() for line in axes.get_lines()]
+    assert [list(lines[0]), list(lines[1])] == [[-0.1, 0.3], [0.1]] and len(lines) == 5
+    (band, _) = axes.collections
+    assert band.get_paths()[0].get_extents().intervalx.tolist() == [-0.05, 0.05]

@@ -352,6 +352,19 @@ def test_a_nan_stops_the_run_with_step_and_tensor_and_keeps_the_curve(small, tmp
     assert results.read(folder) is None
 
 
+def test_curves_can_be_read_while_they_grow(small, tmp_path):
+    experiment = resolve(small, "maddpg", "default")
+    assert results.growing_curves(tmp_path, [experiment]).empty
+    seen = []
+
+    def progress(done, total, label):
+        seen.append((done, results.growing_curves(tmp_path, [experiment])["episode"].max()))
+
+    train([experiment], tmp_path, progress=progress)
+    assert len(seen) == 9 and all(last == done - done % 4 for done, last in seen)
+    assert results.growing_curves(tmp_path, [resolve(small, "maddpg", "default", seeds=[5])]).empty
+
+
 def test_an_algorithm_that_does_not_exist(small):
     with pytest.raises(ConfigError, match=r"'dqn': one of cpo_maddpg"):
         resolve(small, "dqn", "default")

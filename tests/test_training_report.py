@@ -87,9 +87,23 @@ def test_a_panel_per_measure_with_every_seed_and_the_limit_beside_the_energy_alo
     summary = pd.DataFrame({"scenario": ["users", "users", "base"], "cost_limit": [0.3, 0.5, 9.0]})
     figure = training.draw_runs(curves.assign(multiplier=0.5), summary, ("reward", "energy", "multiplier"), "users")
     reward, energy, multiplier = figure.axes
-    assert [len(axes.get_lines()) for axes in (reward, energy, multiplier)] == [2, 3, 2]
+    assert [len(axes.get_lines()) for axes in (reward, energy, multiplier)] == [3, 4, 3]
     assert np.asarray(energy.get_lines()[-1].get_ydata()) == pytest.approx(0.4)
     assert reward.get_lines()[1].get_ydata().tolist() == [0.0, 3.0, 4.0]
+    assert reward.get_lines()[2].get_ydata().tolist() == [0.0, 2.0, 3.0]
+    assert reward.get_title(loc="left") == "ends at 3.00, single seeds 2.00 to 4.00"
+
+
+def test_curves_that_grow_have_a_line_per_scenario(curves):
+    reward, _ = training.draw_growth(curves).axes
+    assert [line.get_ydata().tolist() for line in reward.get_lines()] == [[0.0, 6.0, 3.5], [0.0, 2.0, 3.0]]
+    assert reward.get_title(loc="left") == "2 begun, now base"
+
+
+def test_the_diagnosis_lists_the_outcome_and_the_runs_that_collapsed(curves):
+    told = training.diagnosis(curves)
+    assert "| users | 3 | 0.4 | 0.4 | 0.4 |" in told and told.endswith("Collapsed (1): base seed 2.")
+    assert training.diagnosis(run("a", 1, [1.0, 1.0])).endswith("No run has collapsed.")
 
 
 def test_curves_of_experiments_come_in_their_order_and_only_if_they_are_theirs(root, tmp_path, settings):
@@ -158,14 +172,14 @@ def test_training_notebooks_share_nothing_longer_than_a_call(root):
     assert {stem.split("_train_")[1] for stem in books} == set(NAMES)
     shared = {code for one, other in combinations(books.values(), 2) for code in set(one) & set(other)}
     assert [code for code in shared if "\n" in code] == []
-    assert set.intersection(*map(set, books.values())) <= {"training.outcome(curves)"}
+    assert set.intersection(*map(set, books.values())) <= {"Markdown(training.diagnosis(curves))"}
 
 
 def test_training_notebooks_are_short_cells_that_run_the_learner(root):
     for stem, cells in sources(root).items():
         assert median(len(code.splitlines()) for code in cells) <= 5, stem
         key = stem.split("_train_")[1]
-        assert sum(f'algorithm == "{key}"' in code for code in cells) == 1, stem
+        assert sum(f'trained("{key}", training.draw_growth)' in code for code in cells) == 1, stem
 
 
 def test_every_explanation_is_compared_with_the_learners_own_update(root):

@@ -11,10 +11,11 @@ import re
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 PROGRESS_VARIABLE = "MECPAPER_PROGRESS"
 """Environment variable with the path of the progress file; without it the bar is drawn where the code runs."""
+
+PAUSE = 5.0
+"""Seconds between two pictures of a training under way."""
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 """Type of an output that shows a widget of the running kernel."""
@@ -49,6 +53,31 @@ def report(done: int, total: int, label: str) -> None:
     _bars[total].update(done - _bars[total].n)
     if done >= total:
         _bars.pop(total).close()
+
+
+def watch(draw: Callable[[], Any]) -> Callable[[int, int, str], None]:
+    """Make a `report` that also draws a picture in an open notebook, at once and then every `PAUSE` seconds.
+
+    Args:
+        draw: makes what is displayed; None leaves the picture as it is.
+    """
+    shown: Any = None
+    due = 0.0
+
+    def progress(done: int, total: int, label: str) -> None:
+        nonlocal shown, due
+        report(done, total, label)
+        if PROGRESS_VARIABLE in os.environ or time.monotonic() < due:
+            return
+        picture, due = draw(), time.monotonic() + PAUSE
+        if picture is not None and shown is not None:
+            shown.update(picture)
+        elif picture is not None:
+            from IPython.display import display
+
+            shown = display(picture, display_id=True)
+
+    return progress
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mecpaper.config.registry import ALGORITHMS
-from mecpaper.report.labels import AXES
+from mecpaper.report.labels import AXES, MEASURES
 from mecpaper.report.labels import NAMES as NAMES
 from mecpaper.report.labels import ORDER as ORDER
 from mecpaper.report.statistics import interval, running_mean
@@ -127,19 +127,18 @@ def draw_curves(
 
 
 def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
-    """Draw one thin line per seed without smoothing, to show what the mean hides.
+    """Draw one thin line per seed without smoothing, to show what the mean hides, and the mean as a thick one.
 
     Args:
         axes: axes to draw on.
         curves: curves of one algorithm; columns seed, episode and the measure.
         measure: column to draw.
     """
-    for seed, run in curves.groupby("seed"):
-        axes.plot(run["episode"], run[measure], linewidth=0.9, label=f"seed {seed}")
+    for _, run in curves.groupby("seed"):
+        axes.plot(run["episode"], run[measure], linewidth=0.7, color="#0173b2", alpha=0.6)
+    axes.plot(curves.groupby("episode")[measure].mean(), linewidth=1.6, color="0.1")
     axes.set_xlabel("training episode")
     axes.set_ylabel(AXES[measure].split(",")[0])
-    if len(curves):
-        axes.legend(fontsize=7)
 
 
 def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confidence: float, label: str = "") -> None:
@@ -266,6 +265,21 @@ def mark(axes: Axes, value: float, text: str, at: float | None = None) -> None:
 def late(curves: pd.DataFrame) -> pd.DataFrame:
     """Select the last 60 % of a training, where the differences at the end can be seen."""
     return curves[curves["episode"] >= 0.4 * curves["episode"].max()]
+
+
+def state(figure: Figure, final: pd.DataFrame, measure: str, names: Mapping[Any, str], by: str = "algorithm") -> None:
+    """Write above a figure where its groups end: the means of the final measures.
+
+    Args:
+        figure: figure to describe.
+        final: columns `by` and the measure; one row per run.
+        measure: column to state.
+        names: value of `by` -> its name, in the order to write them; groups without runs are left out.
+        by: column with the groups.
+    """
+    means = final.groupby(by)[measure].mean()
+    ends = ", ".join(f"{name} {means[group]:.2f}" for group, name in names.items() if group in means)
+    figure.suptitle(f"{MEASURES.get(measure, AXES[measure]).split(',')[0]} at the end: {ends}", fontsize=8)
 
 
 def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: int = 0) -> None:

@@ -19,6 +19,7 @@ AXES = {
     "offload_share": "share of chunks offloaded",
     "energy": "energy per device and slot (J)",
     "multiplier": r"Lagrange multiplier $\lambda$",
+    "clipped": "share of ratios outside the band",
     "latency": "latency per chunk (s)",
     "accuracy": "parsing accuracy per chunk, Eq. 16",
 }

@@ -1,4 +1,4 @@
-"""Summarise trainings: the end of every run, every seed's curve, collapsed runs, the multiplier."""
+"""Summarise trainings: curves that grow, every seed's curve, the end of every run, collapsed runs, the multiplier."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mecpaper.report.figures import draw_seeds, new_figure
+from mecpaper.report.labels import AXES
+from mecpaper.report.tables import to_markdown
 
 OUTCOME = (
     "reward", "energy", "offload_share", "request_share", "saturated", "critic_loss", "critic_gradient",
@@ -30,7 +32,7 @@ def last_points(curves: pd.DataFrame) -> pd.DataFrame:
 def outcome(curves: pd.DataFrame) -> pd.DataFrame:
     """Average the last points over seeds: a row per scenario, a column for each of `OUTCOME` that the curves have."""
     columns = [name for name in OUTCOME if name in curves]
-    return last_points(curves).groupby("scenario", sort=False)[columns].mean().round(4)
+    return last_points(curves).groupby("scenario", sort=False)[columns].mean()
 
 
 def collapsed(curves: pd.DataFrame) -> list[str]:
@@ -49,6 +51,14 @@ def collapsed(curves: pd.DataFrame) -> list[str]:
     return [f"{scenario} seed {seed}" for scenario, seed in last.index[flags]]
 
 
+def diagnosis(curves: pd.DataFrame) -> str:
+    """Write how the runs ended: a table with a row per scenario, and the runs that collapsed, as Markdown."""
+    found = collapsed(curves)
+    told = f"Collapsed ({len(found)}): {', '.join(found)}." if found else "No run has collapsed."
+    rounded = outcome(curves).map("{:.3g}".format).reset_index()
+    return f"{to_markdown(rounded)}\n\n{told}"
+
+
 def multiplier_shares(curves: pd.DataFrame) -> pd.DataFrame:
     """Average the multiplier, and the shares of updates with it at 0 and at its maximum, by scenario.
 
@@ -59,6 +69,22 @@ def multiplier_shares(curves: pd.DataFrame) -> pd.DataFrame:
     return late.groupby("scenario", sort=False)[columns].mean().round(3)
 
 
+def draw_growth(curves: pd.DataFrame) -> Figure:
+    """Draw reward and energy of a training under way: a line per scenario, the mean over seeds so far.
+
+    Args:
+        curves: columns scenario, episode, reward and energy.
+    """
+    figure, panels = new_figure(7.2, 2.6, columns=2)
+    for axes, measure in zip(panels, ("reward", "energy"), strict=True):
+        for _, points in curves.groupby("scenario"):
+            axes.plot(points.groupby("episode")[measure].mean(), linewidth=0.9, color="#0173b2")
+        axes.set(xlabel="training episode", ylabel=AXES[measure])
+    names = curves["scenario"].unique()
+    panels[0].set_title(f"{len(names)} begun, now {names[-1]}", loc="left", fontsize=8)
+    return figure
+
+
 def draw_runs(
     curves: pd.DataFrame,
     summary: pd.DataFrame,
@@ -67,6 +93,8 @@ def draw_runs(
 ) -> Figure:
     """Draw noise-free measures of every seed of a scenario along the training, with C_limit beside the energy.
 
+    Each panel says where the seeds end.
+
     Args:
         curves: columns scenario, seed, episode and the measures.
         summary: columns scenario and cost_limit.
@@ -74,9 +102,16 @@ def draw_runs(
         scenario: scenario to draw.
     """
     figure, panels = new_figure(3.6 * len(measures), 2.6, columns=len(measures))
+    shown = curves[curves["scenario"] == scenario]
+    ends = last_points(shown)
     for axes, measure in zip(panels, measures, strict=True):
-        draw_seeds(axes, curves[curves["scenario"] == scenario], measure)
+        draw_seeds(axes, shown, measure)
+        end = ends[measure]
+        axes.set_title(
+            f"ends at {end.mean():.2f}, single seeds {end.min():.2f} to {end.max():.2f}", loc="left", fontsize=8
+        )
         if measure == "energy":
             limit = summary.loc[summary["scenario"] == scenario, "cost_limit"].mean()
             axes.axhline(limit, color="0.3", linestyle="--")
+            axes.annotate("$C_{limit}$", (1, limit), (2, 0), ("axes fraction", "data"), "offset points", va="center")
     return figure

@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
@@ -114,6 +115,26 @@ def picture(statements: pd.DataFrame, verdicts: pd.DataFrame) -> bytes:
     with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def effects(statements: pd.DataFrame, label: str) -> Figure:
+    """Draw statements of one unit below each other: the difference that each is about, its interval, and the margin.
+
+    Args:
+        statements: rows of data/runs/statements.csv with an effect.
+        label: what the effects are, with their unit.
+    """
+    figure, (axes,) = new_figure(7.2, 0.75 + 0.3 * len(statements))
+    for row, entry in enumerate(statements.itertuples()):
+        mark = VERDICTS[str(entry.answer)]
+        axes.fill_betweenx([row - 0.4, row + 0.4], -entry.margin, entry.margin, color="0.9", linewidth=0)
+        axes.plot([entry.lower, entry.upper], [row, row], color="0.15", linewidth=1.2)
+        axes.plot(entry.effect, row, mark.marker, color=mark.color, markeredgecolor="0.1", markersize=6)
+    axes.axvline(0.0, color="0.4", linewidth=0.8)
+    axes.set_yticks(range(len(statements)), statements["text"])
+    axes.set_ylim(max(len(statements), 1) - 0.5, -0.5)
+    axes.set_xlabel(f"{label}; line: interval, grey: no practical size")
+    return figure
 
 
 def draw_grid(axes: Axes, table: pd.DataFrame, rows: str, columns: str) -> None:

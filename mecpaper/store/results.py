@@ -201,6 +201,21 @@ def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -
     return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)
 
 
+def growing_curves(root: Path, experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """Read the learning curves of experiments as far as they have come, those of a training under way included.
+
+    Returns:
+        The curves in the order of the experiments; empty if none has begun.
+    """
+    parts = []
+    for experiment in experiments:
+        path = folder_of(root, experiment) / "curves.csv"
+        stored = read(path.parent)
+        if path.exists() and (stored is None or stored.key == experiment.key):
+            parts.append(pd.read_csv(path))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
 def collect(root: Path) -> pd.DataFrame:
     """Write the final measures of all runs to data/runs/summary.csv, and return them; say what is ignored.
 

@@ -127,15 +127,14 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
     for _, folder in folders:
         (folder / results.MARK).unlink(missing_ok=True)
     try:
-        training.run(checkpoint, progress)
+        training.run(checkpoint, _writing_curves(training, folders, progress))
     except StoppedError:
         # Raised between two rounds, where the state is whole; an interrupt may come anywhere.
         training.save(checkpoint)
         raise
     finally:
         if training.curve:
-            for experiment, folder in folders:
-                write_table(folder / "curves.csv", training.curves(experiment))
+            _write_curves(training, folders)
     summaries = training.summaries()
     for experiment, folder in folders:
         write_table(folder / "summary.csv", summaries[summaries["scenario"] == experiment.scenario])
@@ -145,3 +144,23 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
         results.complete(folder, experiment.numbers)
     checkpoint.unlink(missing_ok=True)
     checkpoint.parent.rmdir()
+
+
+def _writing_curves(training: Training, folders: list[tuple[Experiment, Path]], progress: Progress | None) -> Progress:
+    """Wrap `progress` so that every new point of the learning curves is on disk before it is reported."""
+    written = 0
+
+    def followed(done: int, total: int, label: str) -> None:
+        nonlocal written
+        if len(training.curve) > written:
+            _write_curves(training, folders)
+            written = len(training.curve)
+        if progress is not None:
+            progress(done, total, label)
+
+    return followed
+
+
+def _write_curves(training: Training, folders: list[tuple[Experiment, Path]]) -> None:
+    for experiment, folder in folders:
+        write_table(folder / "curves.csv", training.curves(experiment))
