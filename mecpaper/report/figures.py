@@ -247,10 +247,12 @@ def mark(axes: Axes, value: float, text: str, at: float | None = None) -> None:
 
     Args:
         axes: axes to draw on.
-        value: height of the line.
+        value: height of the line; NaN, as of a plan that was not searched for, draws nothing.
         text: its name.
         at: level of the setting to which the value belongs; by default the line spans the axes.
     """
+    if np.isnan(value):
+        return
     where: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "linestyle": (0, (6, 3)), "zorder": 1.5}
     if at is None:
         axes.axhline(value, **where)
