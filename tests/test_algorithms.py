@@ -311,7 +311,13 @@ def test_norms_and_combinations_of_factored_gradients_are_those_of_the_products(
 
 @pytest.mark.parametrize(
     ("reading", "actor"),
-    [("pooled", "per_agent"), ("pooled", "shared"), ("separate", "per_agent"), ("joint", "per_agent")],
+    [
+        ("pooled", "per_agent"),
+        ("pooled", "shared"),
+        ("channel", "per_agent"),
+        ("separate", "per_agent"),
+        ("joint", "per_agent"),
+    ],
 )
 def test_eq46_eq47_deterministic_policy_gradient_against_finite_differences(settings, reading, actor):
     # A separate critic's return reaches its own agent's actor alone, so there the difference is of that return.
@@ -329,6 +335,18 @@ def test_eq46_eq47_deterministic_policy_gradient_against_finite_differences(sett
             assert slope == pytest.approx(exact[layer][place].item(), rel=1e-5, abs=1e-9)
             checked += abs(slope) > 1e-5
     assert checked > 20
+
+
+def test_d19_others_reach_a_value_of_the_channel_critic_by_gain_decision_and_power_alone(settings):
+    game = tiny_game(settings, devices=3, chunks=2)
+    critic = make(MADDPG, game, settings, critic="channel").critic
+    observation, action = observations(game, 4, source()), torch.zeros(game.runs, 4, 3, game.action_size).double()
+    action.requires_grad_()
+    value = critic(observation, action)[:, :, 0].sum()
+    (slope,) = torch.autograd.grad(value, action)
+    own, other = (slope[:, :, agent].unflatten(-1, (2, 5)) for agent in (0, 1))
+    assert (own != 0).any(dim=(0, 1, 2)).all()
+    assert (other != 0).any(dim=(0, 1, 2)).tolist() == [True, False, False, True, False]
 
 
 def test_eq42_eq43_a_step_of_maddpg_goes_where_the_return_rises(settings):

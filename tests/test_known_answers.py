@@ -128,14 +128,19 @@ def started(monkeypatch, kind, config, algorithm):
 
 @pytest.mark.parametrize(
     ("algorithm", "critic", "kind"),
-    # The pooled critic cannot tell devices apart whose observations look alike; the other two can.
-    [*((name, "pooled", Quadratic) for name in LEARNERS), ("maddpg", "separate", Apart), ("maddpg", "joint", Apart)],
+    # Critics that agents share cannot tell devices apart whose observations look alike; the other two can.
+    [
+        *((name, "pooled", Quadratic) for name in LEARNERS),
+        ("maddpg", "channel", Quadratic),
+        ("maddpg", "separate", Apart),
+        ("maddpg", "joint", Apart),
+    ],
 )
 def test_eq42_eq43_every_learner_finds_the_best_action(small, monkeypatch, algorithm, critic, kind):
     # Tolerance: the root of the mean square of 0.3 z is 0.17, by which a policy misses that is right on average but
     # blind to the channel. Half of that is allowed; a small critic that is still learning leaves 0.02 to 0.06.
     game = ONE_SLOT | {"cost_limit_fraction": 1.0}
-    learning = PLAIN | {"critic": critic, "hidden": [32, 32, 16] if critic == "pooled" else [64, 64, 32]}
+    learning = PLAIN | {"critic": critic, "hidden": [32, 32, 16] if critic in ("pooled", "channel") else [64, 64, 32]}
     # MAPPO makes four updates a round; MATD3's actors move at every second update.
     rounds = {"mappo": 400, "matd3": 1200}.get(algorithm, 800)
     config = configured(small, game, rounds, 32, learning, cpo_maddpg={"multiplier_fixed": 0.0})

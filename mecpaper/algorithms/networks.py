@@ -19,6 +19,7 @@ from mecpaper.algorithms.optimiser import Factored
 from mecpaper.algorithms.precision import Reading
 from mecpaper.config import LearningConfig
 from mecpaper.env.game import Game
+from mecpaper.system.tasks import VARIABLES
 
 NARROW = 16
 """Products of fewer columns are computed transposed, since libraries are slow on few columns, but not on few rows."""
@@ -150,11 +151,14 @@ def binary_offload(action: Tensor, chunks: int) -> Tensor:
 class Critic:
     """Centralised critics of all runs: a value per agent from all agents' observations (and actions).
 
-    Three readings of who owns a critic (D19), all with the backbone 256-128-64 of §4.2.5:
+    Four readings of who owns a critic (D19), all with the backbone 256-128-64 of §4.2.5:
 
     - "pooled": one critic per run, shared by the agents. Its first layer is computed for every agent; the mean over
       all agents joins the agent's own features in the second layer. Each value depends on all agents, at the cost of a
       critic that sees one.
+    - "channel": as "pooled", but what joins are messages that an agent makes of its gains, offloading decisions and
+      powers: by Eq. 5 and 12 nothing else of it reaches the rewards of others, and what the critic cannot see it cannot
+      take for a cause.
     - "separate": a critic for each agent, on the joint observation and action; the policy gradient reaches an agent's
       own action only.
     - "joint": one critic on the joint observation and action, with an output for each agent.
@@ -166,7 +170,7 @@ class Critic:
         game: gives the sizes.
         hidden: the widths of the backbone.
         generators: one CPU generator per run.
-        kind: "pooled", "separate" or "joint".
+        kind: "pooled", "channel", "separate" or "joint".
         heads: values per agent and copy.
         head_hidden: units of each head's hidden layer, or 0.
         head_relu: False leaves out the ReLU behind them.
@@ -195,16 +199,19 @@ class Critic:
         self.centre, self.half = (part.unsqueeze(1) for part in game.observation_range())
         self.features = game.observation_size + self.actions
         first, second, third = hidden
-        pooled = kind == "pooled"
+        self.shared = kind in ("pooled", "channel")
         self.stacks = copies * (game.devices if kind == "separate" else 1)
         self.groups = heads * (game.devices if kind == "joint" else 1)
-        inputs = self.features if pooled else self.features * game.devices
-        shapes = [(inputs, first), ((2 if pooled else 1) * first, second), (second, third)]
+        inputs = self.features if self.shared else self.features * game.devices
+        told = {"pooled": first, "channel": third}.get(kind, 0)
+        shapes = [(inputs, first), (first + told, second), (second, third)]
         shapes += [(third, self.groups * head_hidden)] if head_hidden else []
         shapes.append((head_hidden or third, self.groups))
+        self._audible = torch.tensor(_audible(game, sees_action), device=game.device)
+        shapes += [(len(self._audible), told)] if kind == "channel" else []
         weights = initial(shapes, generators, self.stacks)
-        if pooled:
-            parts = weights[2].split(first, dim=1)
+        if self.shared:
+            parts = weights[2].split([first, told], dim=1)
             weights[2:3] = [part.clone(memory_format=torch.contiguous_format) for part in parts]
         self.weights = [w.to(game.device, game.dtype) for w in weights]
         self.reading = Reading(self.weights, products or game.dtype)
@@ -231,7 +238,7 @@ class Critic:
         seen = (observation - self.centre) / self.half
         if action is not None:
             seen = torch.cat([seen, binary_offload(action, self.chunks)], dim=-1)
-        if self.kind == "pooled":
+        if self.shared:
             rows, tail = self._pooled(seen, w), 5
         else:
             rows, tail = self._joined(seen, action, w), 4
@@ -250,7 +257,8 @@ class Critic:
         if self.copies > 1:
             rows = rows.repeat_interleave(self.copies, dim=0)
         own = linear(rows, w[0], w[1]).relu_()
-        mean = own.unflatten(1, (batch, self.agents)).mean(dim=2)
+        told = own if self.kind == "pooled" else linear(rows[..., self._audible], w[-2], w[-1]).relu_()
+        mean = told.unflatten(1, (batch, self.agents)).mean(dim=2)
         joined = torch.bmm(own, w[2]).unflatten(1, (batch, self.agents))
         return (joined + linear(mean, w[3], w[4]).unsqueeze(2)).relu_().flatten(1, 2)
 
@@ -281,6 +289,16 @@ class Critic:
             apart = w[2].transpose(1, 2).unsqueeze(-1) * self._own_head.unsqueeze(1)
             return linear(rows, apart.flatten(1, 2), w[3])
         return linear(rows, w[0], w[1])
+
+
+def _audible(game: Game, sees_action: bool) -> list[int]:
+    """Find the columns of an agent's observation and action that enter the rates of others, Eq. 5 and 12."""
+    columns = [i for i, name in enumerate(game.observation_names) if name.startswith("gain_db_")]
+    if sees_action:
+        heard = [i for i, name in enumerate(VARIABLES) if name in ("offload", "transmit_power")]
+        starts = range(game.observation_size, game.observation_size + game.action_size, len(VARIABLES))
+        columns += [start + i for start in starts for i in heard]
+    return columns
 
 
 def copies(weights: Sequence[Tensor]) -> list[Tensor]:

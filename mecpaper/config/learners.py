@@ -49,7 +49,7 @@ class LearningConfig(Section):
     actor_output_start: Factor
     permute_chunks: bool
     actor: Literal["per_agent", "shared"]
-    critic: Literal["pooled", "separate", "joint"]
+    critic: Literal["pooled", "channel", "separate", "joint"]
     reward: Literal["own", "team"]
     credit: Literal["printed", "equal_sum", "weighted"]
     precision: Literal["auto", "float32", "bfloat16"]
