@@ -166,13 +166,14 @@ def test_a_changed_number_reruns_what_depends_on_it_and_nothing_else(root, tmp_p
     def named(*patterns):
         return {path.stem for pattern in patterns for path in (root / "notebooks").glob(pattern)}
 
-    derived = {f"derive@{name}" for name in named("0[0-5]_*.ipynb")}
-    compared = {f"compare@{name}" for name in named("2[0-35]_*.ipynb", "5?_*.ipynb")}
+    derived = {f"derive@{name}" for name in named("0[0-5]*_*.ipynb")}
+    compared = {f"compare@{name}" for name in named("2[0-3]_*.ipynb", "5?_*.ipynb")}
+    beyond = {f"beyond@{name}" for name in named("2[56]_*.ipynb")}
     learned = {"train@cpo_maddpg", "search", "search_shown", "registries@08_diagrams", "registries@30_tables"}
     for old, new, stages in (
         ("", "", set()),
-        ("smoothing: 5 ", "smoothing: 4 ", compared),
-        ("priority_exponent: 0.6 ", "priority_exponent: 0.5 ", learned | derived),
+        ("smoothing: 5 ", "smoothing: 4 ", compared | beyond),
+        ("priority_exponent: 0.6 ", "priority_exponent: 0.5 ", learned | derived | beyond),
     ):
         assert old in text
         _write(folder / "params.yaml", text.replace(old, new))
