@@ -140,7 +140,9 @@ def test_episodes_without_noise_follow_the_policy_and_are_evenly_spread(small):
 
 
 def test_once_the_noise_is_gone_every_episode_counts(small):
-    learner = Training(resolve(small, "maddpg", "default")).learner
+    experiment = resolve(small, "maddpg", "default")
+    learning = experiment.learning.model_copy(update={"noise": [0.3, 0.0]})
+    learner = Training(replace(experiment, learning=learning)).learner
     free = learner.noise_free()
     assert learner.judged(free, 0.49).sum() != 1.0 or not free.any()
     assert learner.judged(free, 0.5).tolist() == [0.5, 0.5]

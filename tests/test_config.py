@@ -42,6 +42,7 @@ WRONG = [
     ("game.cost_weights", [0.5, 0.6], ["cost_weights", "[0.5, 0.6]", "sum to 1"]),
     ("game.readings.access", "shared", ["game.readings.access", "shared", "full_band"]),
     ("learning.buffer", 10, ["buffer", "10", "batch"]),
+    ("learning.reward", "team", ["critic = channel", "team", "pooled"]),
     ("learning.reward_discount", 1.0, ["learning.reward_discount", "1.0", "less than 1"]),
     ("cpo_maddpg.gradient", "plain", ["cpo_maddpg.gradient", "plain", "lagrangian"]),
     ("scenarios.users_30", {"device": 30}, ["scenarios.users_30.device", "30", "unknown key"]),

@@ -49,7 +49,7 @@ OWN = {key: entry.section for key, entry in ALGORITHMS.items()}
 fuzzed = settings(deadline=None, suppress_health_check=list(HealthCheck))
 rarely = settings(fuzzed, max_examples=fuzzed.max_examples // 10)
 
-TIED = r"a chunk may take|rho is a share|at least (batch|scales\.smoke\.episodes_at_once)|within std_range"
+TIED = r"a chunk may take|rho is a share|at least (batch|scales\.smoke\.episodes_at_once)|within std_range|with reward = team"
 """How messages of the rules that tie several keys may read."""
 
 UNDEFINED = {"sor", "local_energy", "offload_energy"}
@@ -185,6 +185,8 @@ def changes(draw, section, devices, maximum=8):
             drawn[name] = [drawn[name][0], 1.0 - drawn[name][0]]
     if "saturation_fall" in drawn and drawn["saturation_fall"][0] == drawn["saturation_fall"][1]:
         drawn["saturation_fall"] = [0.0, 1.0]
+    if drawn.get("reward") == "team" and drawn.get("critic", "channel") == "channel":
+        drawn["critic"] = "pooled"
     if "gain_db" in drawn and drawn["gain_db"][1] < 0:
         drawn["gain_error_fraction"] = 0.0
     if {"batch", "buffer"} & set(drawn):

@@ -131,7 +131,7 @@ def started(monkeypatch, kind, config, algorithm):
     # Critics that agents share cannot tell devices apart whose observations look alike; the other two can.
     [
         *((name, "pooled", Quadratic) for name in LEARNERS),
-        ("maddpg", "channel", Quadratic),
+        *((name, "channel", Quadratic) for name in LEARNERS if name != "mappo"),
         ("maddpg", "separate", Apart),
         ("maddpg", "joint", Apart),
     ],

@@ -210,6 +210,8 @@ class Critic:
         self._audible = torch.tensor(_audible(game, sees_action), device=game.device)
         shapes += [(len(self._audible), told)] if kind == "channel" else []
         weights = initial(shapes, generators, self.stacks)
+        if kind == "channel":
+            weights[4:4] = [weights.pop(-2), weights.pop()]
         if self.shared:
             parts = weights[2].split([first, told], dim=1)
             weights[2:3] = [part.clone(memory_format=torch.contiguous_format) for part in parts]
@@ -239,7 +241,7 @@ class Critic:
         if action is not None:
             seen = torch.cat([seen, binary_offload(action, self.chunks)], dim=-1)
         if self.shared:
-            rows, tail = self._pooled(seen, w), 5
+            rows, tail = self._pooled(seen, w), 5 if self.kind == "pooled" else 7
         else:
             rows, tail = self._joined(seen, action, w), 4
         rows = linear(rows, w[tail], w[tail + 1]).relu_()
@@ -257,7 +259,7 @@ class Critic:
         if self.copies > 1:
             rows = rows.repeat_interleave(self.copies, dim=0)
         own = linear(rows, w[0], w[1]).relu_()
-        told = own if self.kind == "pooled" else linear(rows[..., self._audible], w[-2], w[-1]).relu_()
+        told = own if self.kind == "pooled" else linear(rows[..., self._audible], w[5], w[6]).relu_()
         mean = told.unflatten(1, (batch, self.agents)).mean(dim=2)
         joined = torch.bmm(own, w[2]).unflatten(1, (batch, self.agents))
         return (joined + linear(mean, w[3], w[4]).unsqueeze(2)).relu_().flatten(1, 2)

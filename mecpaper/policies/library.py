@@ -19,7 +19,8 @@ Controllers = Mapping[str, StoredPolicy | Control]
 def read_policies(root: Path, settings: Config) -> dict[str, StoredPolicy]:
     """Read the trained policies in data/runs, by "algorithm/scenario", the default scenario first.
 
-    Unusable files, and those of algorithms and scenarios that params.yaml does not have, are skipped.
+    Unusable files, those of algorithms and scenarios that params.yaml does not have, and policies of another state than
+    the game's (D11) are skipped.
 
     Args:
         root: the project's folder.
@@ -31,8 +32,9 @@ def read_policies(root: Path, settings: Config) -> dict[str, StoredPolicy]:
         algorithm, scenario = path.parts[-3:-1]
         with suppress(ConfigError, KeyError):
             label = f"{ALGORITHMS[algorithm].label}, {scenario.replace('_', ' ')}".removesuffix(", default")
-            limit = settings.scenario(scenario).cost_limit_fraction
-            found[f"{algorithm}/{scenario}"] = read_policy(path, label, algorithm, limit)
+            game = settings.scenario(scenario)
+            if game.readings.observation == settings.game.readings.observation:
+                found[f"{algorithm}/{scenario}"] = read_policy(path, label, algorithm, game.cost_limit_fraction)
     return found
 
 
