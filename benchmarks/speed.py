@@ -7,7 +7,7 @@ of 256-128-64 with ReLU, Adam, single precision, the same threads. All are measu
 - This project, `separate`: an actor and a joint-input critic for every agent, all in batched products. Here the
   policy gradient of an agent is that of its own critic in its own action, as in the papers. All agents' present
   actions enter the critics at once, where the per-agent loops keep the others' stored actions.
-- This project, `pooled` (the default of params.yaml) and `joint`: one critic for all agents. `pooled` sees an agent's
+- This project, `pooled` and `joint`: one critic for all agents. `pooled` sees an agent's
   own features and the mean of all agents' first-layer features, so it is centralised but does about a quarter
   of the arithmetic of separate critics; `joint` is one network on the joint input with an output per agent, with the
   smallest amount of arithmetic.

@@ -162,6 +162,8 @@ def test_what_is_no_policy_is_refused_or_left_out(small, settings, tensors, tmp_
     for name, content in {"maddpg": save(tensors), "mappo": b"damaged"}.items():
         place = results.folder_of(tmp_path, config.resolve(settings, name, "default"))
         write_atomically(place / "policy.safetensors", content)
+    other = results.folder_of(tmp_path, config.resolve(settings, "maddpg", "augmented"))
+    write_atomically(other / "policy.safetensors", save(tensors))
     assert list(read_policies(tmp_path, settings)) == ["maddpg/default"]
     assert read_policies(tmp_path / "nowhere", settings) == {}
 
