@@ -62,8 +62,7 @@ class LearningConfig(Section):
         if start >= end:
             raise ValueError(f"saturation_fall = [{start}, {end}]: the first must be below the second")
         if self.critic == "channel" and self.reward == "team":
-            raise ValueError("critic = channel: with reward = team all of an action matters to others; one of pooled, "
-                             "separate, joint is required")
+            raise ValueError("critic = channel: with reward = team, one of pooled, separate, joint is required")
         return self
 
 
