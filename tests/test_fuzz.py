@@ -49,7 +49,9 @@ OWN = {key: entry.section for key, entry in ALGORITHMS.items()}
 fuzzed = settings(deadline=None, suppress_health_check=list(HealthCheck))
 rarely = settings(fuzzed, max_examples=fuzzed.max_examples // 10)
 
-TIED = r"a chunk may take|rho is a share|at least (batch|scales\.smoke\.episodes_at_once)|within std_range|with reward = team"
+TIED = (
+    r"a chunk may take|rho is a share|at least (batch|scales\.smoke\.episodes_at_once)|within std_range|reward = team"
+)
 """How messages of the rules that tie several keys may read."""
 
 UNDEFINED = {"sor", "local_energy", "offload_energy"}
