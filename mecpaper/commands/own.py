@@ -75,6 +75,9 @@ def train(options: argparse.Namespace) -> int:
             raise ConfigError(f"--out = {str(options.out)!r}: a folder outside data, which is for params.yaml as it is")
         experiments = [replace(e, folder=".", keeps_policy=e.entry.learns) for e in experiments]
         _check_free(target, experiments)
+    for experiment in experiments:
+        # A user's own class that cannot be imported is refused before anything starts.
+        experiment.entry.learner_class()
     wanted = results.missing(experiments, target) if options.log else []
     with live.opened(options.log, wanted, target) as follow, tqdm(unit="episode") as bar:
         if wanted:
