@@ -4,13 +4,15 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 
 import pytest
+from ruamel.yaml import YAML
 
-from mecpaper.config import Config, parse
+from mecpaper.config import Config, ConfigError, parse
 
 EXAMPLES = ("priced_maddpg",)
 
@@ -55,6 +57,57 @@ def test_an_installed_algorithm_refuses_its_settings_in_one_line(outside):
     assert status == 2 and err.splitlines()[-1].endswith("priced_maddpg.price = -1: a number from 0 to 100")
 
 
+def name_in_params(root, folder, data):
+    """Do what the recipe without a package says: a file beside params.yaml, and lines in it."""
+    text = (root / "docs" / "own_problem.md").read_text()
+    source, target = re.search(r"(?m)^cp (\S+) (\S+)$", text).groups()
+    shutil.copy(root / source, folder / target)
+    with (folder / "params.yaml").open("w") as file:
+        YAML().dump({key: section for key, section in data.items() if key != "algorithms"}, file)
+        file.write(re.search(r"(?s)```yaml\n(.*?)```", text)[1])
+
+
+def test_an_algorithm_that_params_names_needs_no_package(root, small, outside, tmp_path):
+    name_in_params(root, tmp_path, small.model_dump())
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    train = "mecpaper", "train", "dear_maddpg,maddpg", "--out", "runs"
+    status, _, err = outside(*train, cwd=elsewhere)
+    assert status == 0, err
+    stored = json.loads((elsewhere / "runs" / "dear_maddpg" / "default" / "experiment.json").read_text())
+    assert stored["own"] == {"learning": {}, "price": 5.0}
+    curves = [(elsewhere / "runs" / name / "default" / "curves.csv").read_text() for name in ("dear_maddpg", "maddpg")]
+    assert curves[0] != curves[1].replace("maddpg", "dear_maddpg")
+    status, out, err = outside("mecpaper", "compare", "runs", "runs", cwd=elsewhere)
+    assert status == 0 and "runs: dear_maddpg/default" in out, err
+    (tmp_path / "my_learner.py").write_text("Other = dict\n")
+    status, _, err = outside(*train[:-1], "others", cwd=elsewhere)
+    assert status == 2 and "algorithms.dear_maddpg = 'my_learner:PricedMADDPG': cannot be imported" in err
+    assert err.count("\n") == 1 and not (elsewhere / "others").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"mine": "my_learner"}, "mine: a name of small letters, digits and _, and its class as module:Class"),
+        ({"my-own": "my_learner:Mine"}, "my-own: a name of small letters"),
+        ({"maddpg": "my_learner:Mine"}, "maddpg: the name is taken"),
+        ({"game": "my_learner:Mine"}, "game: the name is taken"),
+        ({"mine": 1}, "algorithms.mine = 1: input should be a valid string"),
+        (["mine"], "algorithms = ['mine']: input should be a valid dictionary"),
+    ],
+)
+def test_a_wrong_name_of_an_algorithm_is_refused_in_one_line(small, outside, tmp_path, named, message):
+    (tmp_path / "params.yaml").write_text(json.dumps(small.model_dump(mode="json") | {"algorithms": named}))
+    status, _, err = outside("mecpaper", "status")
+    assert status == 2 and err.startswith("algorithms") and message in err and err.count("\n") == 1
+
+
+def test_an_algorithm_is_read_from_the_project_alone(small):
+    with pytest.raises(ConfigError, match=r"mine: only in the params\.yaml of the project"):
+        parse(Config, small.model_dump() | {"algorithms": {"mine": "my_learner:Mine"}})
+
+
 @pytest.mark.slow
 def test_an_installed_algorithm_solves_the_small_problem_of_every_learner(root, outside):
     wanted = "tests/test_known_answers.py", "-q", "-k", "priced_maddpg and float32 and quadratic"
@@ -73,9 +126,9 @@ def test_the_recipes_for_an_own_problem_work_as_they_are_written(root, small, ou
     data = small.model_dump()
     data["planner"]["generations"] = 1
     data["scales"]["smoke"] |= {"episodes": 4, "episodes_at_once": 2, "curve_every": 2, "slots_per_update": 5}
-    (tmp_path / "params.yaml").write_text(parse(Config, data).model_dump_json())
+    name_in_params(root, tmp_path, data)
     lines = [shlex.split(line) for line in re.findall(r"(?m)^mecpaper .*$", text)]
-    assert len(lines) == 10
+    assert len(lines) == 12
     for command, *arguments in lines:
         status, out, err = outside(command, *arguments)
         assert status == 0 and out, (arguments, err)

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -234,6 +235,24 @@ def test_a_stage_depends_on_each_file_of_data_that_its_notebook_names(name):
         text = "".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code")
         for found in re.findall(r"data/\w+/[\w.]+\.csv|benchmarks/\w+\.json", text):
             assert any(covers(place, found) for place in [*stage["deps"], *stage["outs"]]), found
+
+
+def test_a_stage_that_plays_games_depends_on_the_measurements_that_params_may_name():
+    plays = {name for name, stage in stages().items() if any(covers("mecpaper/env", dep) for dep in stage["deps"])}
+    assert {"train@maddpg", "controls", "optimum", "search", "explore", "derive@04_game"} <= plays
+    assert {name for name, stage in stages().items() if "data/traces" in stage["deps"]} == plays
+
+
+def test_dvc_notices_another_content_of_a_trace(tmp_path):
+    shutil.copytree(ROOT / "data" / "traces", tmp_path / "data" / "traces")
+    stage = {"cmd": "true", "deps": [dep for dep in stages()["train@maddpg"]["deps"] if dep.startswith("data/")]}
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"train": stage}}))
+    Repo.init(str(tmp_path), no_scm=True).commit(force=True)
+    assert Repo(str(tmp_path)).status() == {}
+    with (tmp_path / "data/traces/drive.csv").open("a") as file:
+        file.write("300,0,9,1\n")
+    # The key is the stage's place seen from the working directory.
+    assert list(Repo(str(tmp_path)).status().values()) == [[{"changed deps": {"data/traces": "modified"}}]]
 
 
 def test_every_generated_file_is_an_output_of_one_stage():

@@ -400,6 +400,12 @@ def test_the_files_of_the_project_are_those_that_their_seed_makes(root, tmp_path
         assert (tmp_path / name).read_bytes() == (root / "data" / "traces" / name).read_bytes(), name
 
 
+def test_notebooks_take_the_accuracy_from_the_game_and_not_from_the_constants_of_eq16(root):
+    for path in (root / "notebooks").glob("*.ipynb"):
+        code = "".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code")
+        assert "quality.accuracy(" not in code, path.name
+
+
 # -- as a user would ---------------------------------------------------------------------------------------
 
 

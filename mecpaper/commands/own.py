@@ -28,6 +28,7 @@ from mecpaper.config import (
 )
 from mecpaper.report.tables import measured, to_markdown
 from mecpaper.store import results
+from mecpaper.training import live
 
 UNITS = dict.fromkeys(("energy", "battery", "penalty", "local_energy", "offload_energy", "cost_limit"), "J")
 UNITS |= {"latency": "s", "frame_rate": "1/s", "resolution": "pixel", "transmit_power": "W", "cpu_frequency": "Hz"}
@@ -40,6 +41,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", nargs="?", default="default", help="of params.yaml; several with commas")
     parser.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="a run for each; by default the scale's")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the results; needed for any change")
+    parser.add_argument("--log", choices=live.KINDS, help="log learning curves while they grow; off by default")
 
 
 @command("train", OWN, _train, changes, as_json)
@@ -54,6 +56,7 @@ def train(options: argparse.Namespace) -> int:
     mecpaper train maddpg,cpo_maddpg users_30 --scale demo --out runs/thirty
     mecpaper train all --set game.devices=8 --set 'game.gain_db=[6, 12]' --scale demo --out runs/eight
     mecpaper train maddpg --trace my.csv --scale demo --out runs/traced
+    mecpaper train maddpg,mappo --scale demo --out runs/watched --log tensorboard
     """
     from tqdm import tqdm
 
@@ -72,11 +75,18 @@ def train(options: argparse.Namespace) -> int:
             raise ConfigError(f"--out = {str(options.out)!r}: a folder outside data, which is for params.yaml as it is")
         experiments = [replace(e, folder=".", keeps_policy=e.entry.learns) for e in experiments]
         _check_free(target, experiments)
-    with tqdm(unit="episode") as bar:
+    for experiment in experiments:
+        # A user's own class that cannot be imported is refused before anything starts.
+        experiment.entry.learner_class()
+    wanted = results.missing(experiments, target) if options.log else []
+    with live.opened(options.log, wanted, target) as follow, tqdm(unit="episode") as bar:
+        if wanted:
+            bar.write(f"Live log: {live.line(options.log, wanted, target)}", file=sys.stderr)
 
         def report(done: int, total: int, label: str) -> None:
             bar.total, bar.n = total, done
             bar.set_description(label)
+            follow()
 
         trained = {experiment.name for experiment in cluster.train(experiments, target, report)}
     rows = [_row(e, results.folder_of(target, e), e.name in trained) for e in experiments]

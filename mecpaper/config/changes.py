@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from mecpaper.config.fields import ConfigError, parse, shown
-from mecpaper.config.project import read_yaml
+from mecpaper.config.plain import read_yaml
 from mecpaper.config.schema import Config
 
 

@@ -143,8 +143,8 @@ class MAPPOConfig(OwnConfig):
         return self
 
 
-class InstalledConfig(OwnConfig):
-    """Settings of an installed learner: any keys, which its class checks. The section may be missing."""
+class UsersConfig(OwnConfig):
+    """Settings of a user's own learner: any keys, which its class checks. The section may be missing."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import AfterValidator, Field, create_model, model_validator
+from pydantic_core import PydanticCustomError
 
 from mecpaper.config.fields import (
     ConfigError,
@@ -23,7 +25,7 @@ from mecpaper.config.fields import (
 )  # fmt: skip
 from mecpaper.config.game import GameConfig
 from mecpaper.config.learners import LearningConfig, OwnConfig
-from mecpaper.config.registry import ALGORITHMS
+from mecpaper.config.registry import ALGORITHMS, LEARNER, NAME
 
 
 class ReducedConfig(Section):
@@ -93,12 +95,28 @@ class FigureConfig(Section):
     smoothing: Count
 
 
+def _registered(named: dict[str, str]) -> dict[str, str]:
+    """Check that the registry has the user's own algorithms, which it reads when it is imported."""
+    for name, learner in named.items():
+        problem = None
+        if not re.fullmatch(NAME, name) or not re.fullmatch(LEARNER, learner):
+            problem = "a name of small letters, digits and _, and its class as module:Class"
+        elif name in _Config.model_fields or (name in ALGORITHMS and ALGORITHMS[name].learner != learner):
+            problem = "the name is taken, another is required"
+        elif name not in ALGORITHMS:
+            problem = "only in the params.yaml of the project that mecpaper was started in"
+        if problem:
+            raise PydanticCustomError("algorithm", "{name}: {problem}", {"name": name, "problem": problem})
+    return named
+
+
 class _Config(Section):
     """The whole of params.yaml; the algorithms' own sections come from the registry."""
 
     game: GameConfig
     scenarios: dict[Name, dict[str, Any]]
     learning: LearningConfig
+    algorithms: Annotated[dict[str, str], AfterValidator(_registered)] = Field(default_factory=dict)
     experiments: dict[Literal[tuple(ALGORITHMS)], Names]  # type: ignore[valid-type]
     policies: Names
     evaluation: EvaluationConfig
@@ -222,5 +240,6 @@ if TYPE_CHECKING:
     Config = _Config
 else:
     _sections = {e.key: (e.section, ... if e.printed else e.section()) for e in ALGORITHMS.values()}
+    _sections = {key: section for key, section in _sections.items() if key not in _Config.model_fields}
     Config = create_model("Config", __base__=_Config, **_sections)
     Config.__doc__ = _Config.__doc__

@@ -22,7 +22,10 @@ from filelock import FileLock, Timeout
 from mecpaper.config import ConfigError, find_root, load
 from mecpaper.store.files import make_folder
 
-SOURCES = ("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper", "docs", "benchmarks/results.json")
+SOURCES = (
+    *("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper", "data/traces", "docs"),
+    "benchmarks/results.json",
+)
 MADE, UNFINISHED = ".made-by-mecpaper", ".unfinished"
 """Files in a folder that `prepare` made, and in one whose rebuild was interrupted; no other folder is ever emptied."""
 
