@@ -54,7 +54,7 @@ test: .venv/.ready
 # reason.
 browser: export OMP_NUM_THREADS := 1
 browser: .venv/.ready
-	@python -c 'import furo, myst_nb, playwright, sphinx, voila' 2>/dev/null || \
+	@python -c 'import axe_playwright_python, furo, myst_nb, playwright, sphinx, voila' 2>/dev/null || \
 	  python -m pip install --quiet --disable-pip-version-check --no-compile --no-build-isolation -e '.[browser,site]'
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } || \

@@ -34,8 +34,8 @@ html_show_sphinx = False
 html_show_copyright = False
 # A summary of a hit would be fetched, which browsers refuse for pages opened from disk.
 html_show_search_summary = False
-pygments_style = "tango"
-pygments_dark_style = "github-dark"
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
 html_theme_options = {
     "navigation_with_keys": True,
     "light_css_variables": {

@@ -43,3 +43,7 @@ for (const image of document.querySelectorAll("article img")) {
   image.replaceWith(link);
   link.append(image);
 }
+// What a screen reader needs and the theme leaves out: the level of the sidebar's captions, and names of both sidebars.
+for (const caption of document.querySelectorAll("p.caption[role=heading]")) caption.setAttribute("aria-level", "2");
+for (const [side, name] of [["sidebar", "Site"], ["toc", "This page"]])
+  document.querySelector(`.${side}-drawer`)?.setAttribute("aria-label", name);

@@ -8,7 +8,7 @@ from matplotlib.text import Text
 from mecpaper import claims
 from mecpaper.claims.effect import ANSWERS
 from mecpaper.config.registry import ALGORITHMS
-from mecpaper.report import figures, labels, tables, verdicts
+from mecpaper.report import figures, labels, naming, tables, verdicts
 from mecpaper.report.statistics import interval, yardsticks
 
 
@@ -247,11 +247,51 @@ def test_printed_numbers_stand_only_beside_the_papers_setting(settings, root):
     assert tables.reported(registry, "Table 4", changed).empty
 
 
-def test_a_title_states_the_mean_ends_in_the_order_of_the_names():
-    figure, _ = figures.new_figure()
-    final = pd.DataFrame({"algorithm": ["a", "b", "b"], "energy": [1.0, 0.2, 0.4]})
-    figures.state(figure, final, "energy", {"b": "B", "a": "A", "c": "C"})
-    assert figure.get_suptitle() == "energy at the end: B 0.30, A 1.00"
+def test_a_title_says_what_is_seen_whatever_the_data():
+    final = pd.DataFrame({"algorithm": ["a", "b", "b", "d"], "energy": [1.0, 0.2, 0.4, 0.303], "sor": np.nan})
+    names = {"b": "B", "a": "A", "c": "C", "d": "D"}
+    said = {
+        "energy ends highest with A (1.00 J), 0.70 J above D; lowest with B (0.30 J)": ("abd", "energy"),
+        "energy ends highest with D (0.30 J), less than 0.01 J above B": ("bd", "energy"),
+        "energy ends at 1.00 J with A": ("a", "energy"),
+        "": ("abd", "sor"),
+    }
+    for text, (groups, measure) in said.items():
+        for whose in ("", "X"):
+            figure, _ = figures.new_figure(9.0)
+            runs = final[final["algorithm"].isin(list(groups))]
+            figures.state(figure, runs, measure, names, whose=whose)
+            assert figure.get_suptitle() == (f"X's {text}" if whose and text else text.capitalize()[:1] + text[1:])
+
+
+def test_a_figure_of_six_learners_is_read_at_a_columns_width_and_in_grey(curves):
+    runs = curves[curves["algorithm"] == "random"]
+    curves = pd.concat([runs.assign(algorithm=key) for key in ALGORITHMS])
+    levels = pd.concat([curves.assign(capacity=8.0), curves.assign(capacity=9.0)])
+    figure, (above, below) = figures.stacked(2)
+    figures.draw_curves(above, curves, "reward", 2, 0.95)
+    figures.draw_levels(below, levels[levels["episode"] == 0], "capacity", "reward", 0.95, "capacity (J)")
+    for axes in (above, below):
+        figures.mark(axes, -4.0, "a number of the paper")
+        figures.name_lines(axes)
+    figures.state(figure, curves, "reward", labels.NAMES)
+    figures.describe(figure, curves, 0.95, smoothing=2)
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip()]
+    assert figure.get_figwidth() <= 3.54 and min(text.get_fontsize() for text in texts) >= 7
+    drawn = figure.get_tightbbox()
+    assert drawn.x0 >= 0 and drawn.x1 <= figure.get_figwidth() and drawn.y0 >= 0 and drawn.y1 <= figure.get_figheight()
+    lines = [line for line in above.get_lines() if line.get_label() in labels.NAMES.values()]
+    assert len({line.get_marker() for line in lines}) == len({str(line._dash_pattern) for line in lines}) == 6
+    assert len({bar.lines[0].get_marker() for bar in below.containers}) == 6
+
+
+def test_lines_break_between_words_and_not_in_a_formula():
+    assert naming.wrapped("energy with $E > C_{limit}$ of all", 16).splitlines() == [
+        "energy with",
+        "$E > C_{limit}$",
+        "of all",
+    ]
 
 
 def test_differences_are_drawn_with_their_interval_and_margin():

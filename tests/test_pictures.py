@@ -8,6 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 from ipywidgets import FloatSlider
+from matplotlib.text import Text
 from PIL import Image
 
 from mecpaper.pipeline.notebook import VIEW, normalise
@@ -18,8 +19,9 @@ X = np.linspace(0.0, 1.0, 5)
 
 def heights(figure):
     """Name -> lower and upper end of its text in pixels, as drawn."""
-    figure.canvas.draw()
-    boxes = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts}
+    figure.draw_without_rendering()
+    # The extent of the annotation would include the line that leads to the text.
+    boxes = {text.get_text(): Text.get_window_extent(text) for text in figure.axes[0].texts}
     return {name: (box.y0, box.y1) for name, box in boxes.items()}
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from mecpaper.edition import build, code, notebooks
+from mecpaper.edition import build, code, notebooks, reference
 from mecpaper.edition import text as markdown
 from mecpaper.edition.pages import Edition
 
@@ -286,6 +286,29 @@ def test_a_link_to_a_section_that_does_not_exist_fails_the_build(root, tmp_path)
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert done.returncode == 1 and "index.md:3" in done.stderr and "Gone" in done.stderr
     assert done.stderr.count("WARNING") == 1
+
+
+def test_the_reference_says_what_a_module_offers_and_how_it_is_called():
+    source = 'R = 1.0\n"""Rate, 1/s."""\n\n\n'
+    source += 'class C:\n    """Hold."""\n\n    def __init__(self, a: int) -> None:\n        self.a = a\n\n'
+    source += '    @property\n    def b(self):\n        """Give."""\n\n    def _c(self):\n        """Hide."""\n\n\n'
+    source += 'def f(x: float, y=2) -> float:\n    """Add.\n\n    Args:\n        x: `[n]`, W,\n            or J.\n'
+    source += '        y, z: none.\n    Returns:\n        The sum.\n    Source: Eq. 5.\n    """\n'
+    found = {entry.name: (entry.signature, entry.text) for entry in reference.entries(source)}
+    assert found.pop("f") == (
+        "f(x: float, y=2) -> float",
+        "Add.\n\n\n**Args**\n\n- `x`: `[n]`, W,\n  or J.\n- `y, z`: none.\n\n"
+        "**Returns**\n\n- The sum.\n\nSource: Eq. 5.",
+    )
+    assert found == {"R": ("R", "Rate, 1/s."), "C": ("C(a: int)", "Hold."), "C.b": ("b", "Give.")}
+
+
+def test_every_public_function_of_the_package_is_in_the_reference(edition):
+    offered = {f"{module}.{entry.name}" for rooms in edition.rooms().values() for module in rooms
+               for entry in edition.offered(module)}  # fmt: skip
+    assert {name for row in edition.equations for name in markdown.several(row["function"])
+            if name in edition.code.pieces and "._" not in name} <= offered  # fmt: skip
+    assert "mecpaper.report.figures.draw_curves" in offered
 
 
 def test_the_outline_of_a_module_covers_it():

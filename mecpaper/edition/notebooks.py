@@ -24,7 +24,7 @@ TITLES = {
 }
 """Figures and tables without a number in the paper, in the order of the site."""
 
-HOUSEKEEPING = {"describe", "late", "mark", "name_lines", "new_figure", "save", "to_markdown", "yardsticks"}
+HOUSEKEEPING = {"describe", "late", "mark", "name_lines", "new_figure", "save", "stacked", "to_markdown", "yardsticks"}
 """Functions of mecpaper.report that every figure uses, and no figure is linked to."""
 
 PICTURES = ("image/png", "image/svg+xml", "image/jpeg")

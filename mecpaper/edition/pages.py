@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 
 from mecpaper import claims
 from mecpaper.config.registry import ALGORITHMS
-from mecpaper.edition import text
+from mecpaper.edition import reference, text
 from mecpaper.edition.code import Code
 from mecpaper.edition.notebooks import TITLES, Notebook, Work
 from mecpaper.report import verdicts
@@ -143,6 +144,25 @@ class Edition:
             for claim, part in statements.groupby("claim"):
                 yield f"claims/claim{claim:02d}.svg", verdicts.picture(part, decided)
 
+    def rooms(self) -> dict[str, list[str]]:
+        """List the modules of each room of the package."""
+        found: dict[str, list[str]] = {}
+        for module in self.code.modules:
+            if module.startswith("mecpaper.") and not module.endswith("__main__"):
+                found.setdefault(module.split(".")[1], []).append(module)
+        return found
+
+    def _source(self, module: str) -> str:
+        return (self.root / self.code.modules[module][0].path).read_text(encoding="utf-8")
+
+    def described(self, module: str) -> str:
+        """Read what a module says of itself."""
+        return self.linked(reference.described(ast.get_docstring(ast.parse(self._source(module))) or ""))
+
+    def offered(self, module: str) -> list[reference.Entry]:
+        """List what a module offers."""
+        return list(reference.entries(self._source(module)))
+
     def pages(self) -> Iterator[tuple[str, str]]:
         """Yield name and text of each page written in Markdown."""
         for name in ("index", "notation", "deviations"):
@@ -157,3 +177,6 @@ class Edition:
             yield f"equations/eq{row['equation']:0>2}.md", self.render("equation", row=row)
         for module, pieces in self.code.modules.items():
             yield f"source/{module}.md", self.render("module", module=module, pieces=pieces)
+        yield "api/index.md", self.render("api")
+        for room, modules in self.rooms().items():
+            yield f"api/{room}.md", self.render("room", room=room, modules=modules)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from mecpaper.config.registry import ALGORITHMS
-from mecpaper.report.labels import AXES, MEASURES
+from mecpaper.report.labels import AXES
 from mecpaper.report.labels import NAMES as NAMES
 from mecpaper.report.labels import ORDER as ORDER
+from mecpaper.report.naming import name_lines as name_lines
+from mecpaper.report.naming import wrapped
 from mecpaper.report.statistics import interval, running_mean
 from mecpaper.store.files import write_atomically
 
@@ -28,7 +29,7 @@ matplotlib.rcdefaults()
 
 STYLE: dict[Any, Any] = {
     "font.size": 9,
-    "axes.labelsize": 8,
+    "axes.labelsize": 9,
     "axes.titlesize": 8,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
@@ -42,6 +43,8 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
 }
 
+COLUMN = 3.5
+"""Width of a printed column in inches; at this width no text is below 7 points, no index below 6."""
 
 SHARES = ("ecpr_f", "ecpr_m", "sor", "offload_share")
 """Measures between 0 and 1, whose axes begin at 0, so that panels can be compared."""
@@ -56,6 +59,11 @@ def new_figure(width: float = 6.0, height: float = 3.6, columns: int = 1, rows: 
         figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False)
     return figure, list(axes.flat)
+
+
+def stacked(panels: int) -> tuple[Figure, list[Axes]]:
+    """Make an empty figure as wide as a printed column, with panels one below the other; see `new_figure`."""
+    return new_figure(COLUMN, 1.0 + 2.0 * panels, rows=panels)
 
 
 def _scale(axes: Axes, before: NDArray, x: ArrayLike, seeds: ArrayLike, ends: Iterable[ArrayLike]) -> None:
@@ -93,7 +101,8 @@ def draw_curves(
 ) -> None:
     """Draw learning curves: for each algorithm or other group the mean over seeds, with Student's interval as a band.
 
-    A single group also has a thin line for each seed.
+    Dashes and a few markers, at other episodes for each group, tell the lines apart without colour. A single group also
+    has a thin line for each seed.
 
     Args:
         axes: axes to draw on.
@@ -104,7 +113,7 @@ def draw_curves(
         names: value of `by` -> its name in the legend; drawn in this order.
         by: column with the groups.
     """
-    for (group, name), style in zip(names.items(), ALGORITHMS.values(), strict=False):
+    for place, ((group, name), style) in enumerate(zip(names.items(), ALGORITHMS.values(), strict=False)):
         if group not in set(curves[by]):
             continue
         table = curves[curves[by] == group].pivot(index="seed", columns="episode", values=measure)
@@ -116,11 +125,14 @@ def draw_curves(
         mean, lower, upper = interval(smooth, confidence)
         if curves[by].nunique() == 1:
             axes.plot(episodes, smooth.T, color=style.color, linewidth=0.6, alpha=0.6)
-        axes.plot(episodes, mean, color=style.color, linestyle=style.dashes, label=name)
+        step = max(len(episodes) // 5, 1)
+        marks: dict[str, Any] = {"markersize": 3.5, "markevery": (place * step // len(names), step)}
+        marks |= {"marker": MARKERS[place % len(MARKERS)], "color": style.color}
+        axes.plot(episodes, mean, linestyle=style.dashes, linewidth=1.2, label=name, **marks)
         axes.fill_between(episodes, lower, upper, color=style.color, alpha=0.2, linewidth=0)
         _scale(axes, before, episodes, smooth, (lower, upper))
     axes.set_xlabel("training episode")
-    axes.set_ylabel(AXES[measure])
+    axes.set_ylabel(wrapped(AXES[measure], 24))
     axes.margins(x=0.01)
     if measure in SHARES:
         axes.set_ylim(bottom=0.0)
@@ -158,7 +170,7 @@ def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confide
     step = float(np.diff(levels).min()) if len(levels) > 1 else 1.0
     present = [algorithm for key, algorithm in ALGORITHMS.items() if key in set(summary["algorithm"])]
     for place, algorithm in enumerate(present):
-        shift = 0.09 * step * (place - (len(present) - 1) / 2.0)
+        shift = 0.14 * step * (place - (len(present) - 1) / 2.0)
         runs = summary[summary["algorithm"] == algorithm.key].dropna(subset=[measure])
         if runs.empty:
             continue
@@ -174,7 +186,7 @@ def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confide
         _scale(axes, before, runs[x] + shift, runs[measure], (lower, upper))
     axes.set_xticks(levels)
     axes.set_xlabel(label or x)
-    axes.set_ylabel(AXES[measure])
+    axes.set_ylabel(wrapped(AXES[measure], 24))
     if measure in SHARES:
         axes.set_ylim(bottom=0.0)
 
@@ -212,36 +224,6 @@ def draw_groups(
         axes.legend(fontsize=7)
 
 
-def name_lines(axes: Axes) -> None:
-    """Write the name of each line beside its right end, in its colour; names that would overlap are moved apart.
-
-    Where nothing was drawn, it writes "no runs". To be called when everything is drawn, since it depends on the limits
-    of the axes.
-    """
-    handles, labels = axes.get_legend_handles_labels()
-    if not handles:
-        axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="0.35")
-        return
-    lines: list[Any] = [handle[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
-    axes.autoscale_view()
-    names = [fill(label, 16) for label in labels]
-    ends = [axes.transLimits.transform((0.0, line.get_ydata()[np.isfinite(line.get_ydata())][-1]))[1] for line in lines]
-    order = np.argsort(ends)
-    height = 11.0 / (0.7 * 72.0 * axes.figure.bbox_inches.height)  # type: ignore[union-attr]  # a line of text, in axes
-    sizes = [height * (1 + names[i].count("\n")) for i in order]
-    places = np.array(ends)[order]
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + (sizes[i] + sizes[i - 1]) / 2.0)
-    places[-1] = min(places[-1], max(1.0, ends[order[-1]]))
-    for i in range(len(places) - 2, -1, -1):
-        places[i] = min(places[i], places[i + 1] - (sizes[i] + sizes[i + 1]) / 2.0)
-    for i, place in zip(order, places, strict=True):
-        color, arrow = lines[i].get_color(), {"arrowstyle": "-", "shrinkA": 1, "shrinkB": 0, "linewidth": 0.8}
-        arrow |= {"relpos": (0.0, 0.5), "color": color, "linestyle": lines[i].get_linestyle().replace("None", "-")}
-        style: dict[str, Any] = {"xycoords": "axes fraction", "va": "center", "fontsize": 7, "annotation_clip": False}
-        axes.annotate(names[i], (1.0, ends[i]), (1.08, place), color=color, arrowprops=arrow, **style)
-
-
 def mark(axes: Axes, value: float, text: str, at: float | None = None) -> None:
     """Draw a reference value as a thin line with its name: one of the paper, or of a policy that does not learn.
 
@@ -269,19 +251,33 @@ def late(curves: pd.DataFrame) -> pd.DataFrame:
     return curves[curves["episode"] >= 0.4 * curves["episode"].max()]
 
 
-def state(figure: Figure, final: pd.DataFrame, measure: str, names: Mapping[Any, str], by: str = "algorithm") -> None:
-    """Write above a figure where its groups end: the means of the final measures.
+def state(
+    figure: Figure, final: pd.DataFrame, measure: str, names: Mapping[Any, str], by: str = "algorithm", whose: str = ""
+) -> None:
+    """Write above a figure what is seen: which group ends highest, by how much, and which one lowest.
 
     Args:
         figure: figure to describe.
-        final: columns `by` and the measure; one row per run.
+        final: columns `by` and the measure; one row per run, whose means are compared.
         measure: column to state.
-        names: value of `by` -> its name, in the order to write them; groups without runs are left out.
+        names: value of `by` -> its name; groups without runs are left out.
         by: column with the groups.
+        whose: learner that all runs are of, if they are of one.
     """
-    means = final.groupby(by)[measure].mean()
-    ends = ", ".join(f"{name} {means[group]:.2f}" for group, name in names.items() if group in means)
-    figure.suptitle(f"{MEASURES.get(measure, AXES[measure]).split(',')[0]} at the end: {ends}", fontsize=8)
+    means = final.groupby(by)[measure].mean().reindex(list(names)).dropna().sort_values(ascending=False, kind="stable")
+    if means.empty:
+        return
+    ends, unit = [(names[group], mean) for group, mean in means.items()], " J" if measure == "energy" else ""
+    what = re.split(r"[,:(]| per ", AXES[measure])[0].strip()
+    what = f"{whose}'s {what}" if whose else what[0].upper() + what[1:]
+    (first, top), (second, next_) = ends[0], ends[min(1, len(ends) - 1)]
+    gap = f"{top - next_:.2f}{unit}" if top - next_ >= 0.005 else f"less than 0.01{unit}"
+    text = f"{what} ends highest with {first} ({top:.2f}{unit}), {gap} above {second}"
+    if len(ends) == 1:
+        text = f"{what} ends at {top:.2f}{unit} with {first}"
+    elif len(ends) > 2:
+        text += f"; lowest with {ends[-1][0]} ({ends[-1][1]:.2f}{unit})"
+    figure.suptitle(wrapped(text, int(14.5 * figure.get_figwidth())), fontsize=8)
 
 
 def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: int = 0) -> None:
@@ -299,14 +295,13 @@ def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: i
     count = str(seeds.min()) if seeds.min() == seeds.max() else f"{seeds.min()}-{seeds.max()}"
     if smoothing:
         step = int(np.diff(np.sort(runs["episode"].unique())).min()) if runs["episode"].nunique() > 1 else 0
-        what = (
-            f"{count} seeds, noise-free evaluation every {step} episodes.\nLine: mean over seeds of running means of "
-        )
+        what = f"{count} seeds, noise-free evaluation every {step} episodes. Line: mean over seeds of running means of "
         what += f"{smoothing} points; band: its {confidence:.0%} interval (Student's)."
     else:
-        what = f"{count} seeds (dots), noise-free evaluation of the final policies.\n"
+        what = f"{count} seeds (dots), noise-free evaluation of the final policies. "
         what += f"Mean over seeds with its {confidence:.0%} interval (Student's)."
-    figure.supxlabel(f"scale {runs['scale'].iloc[0]}, {what}", fontsize=7, color="0.35")
+    text = wrapped(f"scale {runs['scale'].iloc[0]}, {what}", int(16.0 * figure.get_figwidth()))
+    figure.supxlabel(text, fontsize=7, color="0.35")
 
 
 def save(figure: Figure, folder: Path, name: str) -> dict[str, Path]:

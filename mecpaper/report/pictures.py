@@ -8,18 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mecpaper.report.figures import new_figure
+from mecpaper.report.naming import name_lines
 
 STYLES = (("#0173b2", "-"), ("#de8f05", "--"), ("#029e73", "-."), ("#cc78bc", ":"))
 """Colour and dashes of the first line, the second, and so on: no two differ only in colour."""
-
-SIZE = 8.0
-"""Size of names in points."""
 
 
 def draw_lines(
@@ -45,30 +42,9 @@ def draw_lines(
     for name, value in (levels or {}).items():
         axes.axhline(value, color="0.4", linewidth=0.9, label=name)
     axes.margins(x=0)
-    axes.set_title(settings.pop("title", ""), loc="left", fontsize=SIZE + 1)
+    axes.set_title(settings.pop("title", ""), loc="left", fontsize=9)
     axes.set(**settings)
-    _name(axes)
-
-
-def _name(axes: Axes) -> None:
-    """Write the name of every line beside its right end, moved apart where names would touch."""
-    axes.get_ylim()  # applies a scale that matplotlib has put off
-    to_axes = axes.transScale + axes.transLimits
-    heights = {line: to_axes.transform((0.0, np.asarray(line.get_ydata())[-1]))[1] for line in axes.lines}
-    # The axes' own height is known only when all is laid out: about three quarters of the figure's.
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    step = 1.3 * SIZE / (0.75 * 72.0 * figure.get_figheight())
-    named = [line for line in axes.lines if not str(line.get_label()).startswith("_")]  # others have no name
-    named.sort(key=lambda line: heights[line])
-    places = [min(max(heights[line], 0.0), 1.0) for line in named]
-    for i in range(1, len(places)):
-        places[i] = max(places[i], places[i - 1] + step)
-    for i in range(1, len(places) + 1):
-        places[-i] = min(places[-i], places[1 - i] - step if i > 1 else 1.0)
-    for line, place in zip(named, places, strict=True):
-        text: dict[str, Any] = {"color": line.get_color(), "fontsize": SIZE, "va": "center"}
-        axes.annotate(str(line.get_label()), (1.0, place), (5, 0), "axes fraction", "offset points", **text)
+    name_lines(axes)
 
 
 def lines(x: ArrayLike, curves: Mapping[str, ArrayLike], height: float = 2.8, **options: Any) -> Figure:

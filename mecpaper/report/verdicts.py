@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-from mecpaper.report.figures import STYLE, new_figure
+from mecpaper.report.figures import COLUMN, STYLE, new_figure
 from mecpaper.report.labels import VERDICTS
+from mecpaper.report.naming import wrapped
 
 REACH = 40.0
 """Largest effect that the picture of claims shows, in margins; larger ones stand at its edge."""
@@ -124,16 +125,20 @@ def effects(statements: pd.DataFrame, label: str) -> Figure:
         statements: rows of data/runs/statements.csv with an effect.
         label: what the effects are, with their unit.
     """
-    figure, (axes,) = new_figure(7.2, 0.75 + 0.3 * len(statements))
+    figure, (axes,) = new_figure(COLUMN, 0.75 + 0.5 * len(statements))
     for row, entry in enumerate(statements.itertuples()):
         mark = VERDICTS[str(entry.answer)]
-        axes.fill_betweenx([row - 0.4, row + 0.4], -entry.margin, entry.margin, color="0.9", linewidth=0)
+        axes.fill_betweenx([row - 0.2, row + 0.2], -entry.margin, entry.margin, color="0.9", linewidth=0)
         axes.plot([entry.lower, entry.upper], [row, row], color="0.15", linewidth=1.2)
         axes.plot(entry.effect, row, mark.marker, color=mark.color, markeredgecolor="0.1", markersize=6)
+        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
+        axes.annotate(wrapped(str(entry.text), 58), (0.0, row - 0.45), **place)
     axes.axvline(0.0, color="0.4", linewidth=0.8)
-    axes.set_yticks(range(len(statements)), statements["text"])
-    axes.set_ylim(max(len(statements), 1) - 0.5, -0.5)
-    axes.set_xlabel(f"{label}; line: interval, grey: no practical size")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(max(len(statements), 1) - 0.5, -0.8)
+    axes.set_xlabel(wrapped(f"{label}; line: interval, grey: no practical size", 50), fontsize=8)
     return figure
 
 

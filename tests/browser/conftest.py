@@ -139,6 +139,18 @@ def browser_page(browser: Any, console_errors: list[str]) -> Iterator[Any]:
     context.close()
 
 
+@pytest.fixture
+def findings(browser_page: Any) -> Callable[[], list[str]]:
+    """What axe-core finds on the present page: rule, and the first places; skipped where it is not installed."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core: make browser").Axe()
+
+    def found() -> list[str]:
+        violations = axe.run(browser_page).response["violations"]
+        return [f"{rule['id']}: {[node['target'] for node in rule['nodes'][:3]]}" for rule in violations]
+
+    return found
+
+
 @pytest.fixture(scope="session")
 def screenshots(root: Path) -> Path:
     """Folder where screenshots are kept: build/screenshots, or what MECPAPER_SCREENSHOTS names."""

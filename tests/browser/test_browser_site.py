@@ -24,6 +24,7 @@ KINDS = (
     "deviations",
     "notebooks/01_tasks_and_quality",
     "source/mecpaper.system.channel",
+    "api/system",
 )
 """One page of each kind: of these there are screenshots."""
 
@@ -93,6 +94,12 @@ def test_screenshots_of_each_kind(pages, opened, browser_page, console_errors, s
             page.screenshot(path=screenshots / f"site-{name.replace('/', '-')}-{size}.png")
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], (name, size)
     assert console_errors == []
+
+
+@pytest.mark.parametrize("name", ["index", "notebooks/01_tasks_and_quality", "figures/fig04", "claims/claim06"])
+def test_a_page_is_accessible(opened, findings, name):
+    opened(name)
+    assert findings() == []
 
 
 def test_every_equation_is_set_as_a_formula(opened):
