@@ -182,6 +182,18 @@ def test_the_lock_needs_nothing_that_it_does_not_name(python):
     assert not {name for name in absent if not name.startswith(("nvidia-", "cuda-", "triton"))}
 
 
+def test_every_version_but_that_of_torch_has_hashes():
+    text = (ROOT / "hashes.lock").read_text(encoding="utf-8")
+    entries = re.findall(r"(?m)^(\S.*) \\\n((?: {4}--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text)
+    assert len(entries) == len(locked()) - 1 and "torch" in locked()
+    for entry in (Requirement(line) for line, _ in entries):
+        wanted = locked()[canonicalize_name(entry.name)]
+        assert entry.specifier == wanted.specifier
+        assert [is_needed(entry, python) for python in PYTHONS] == [is_needed(wanted, python) for python in PYTHONS]
+    rule = re.search(r"(?m)^\.venv/\.ready:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"))[1]
+    assert rule.index("--no-deps --require-hashes -r hashes.lock") < rule.index("-r requirements.lock")
+
+
 def test_whoever_imports_the_package_is_free_in_the_versions_of_its_other_packages():
     bounds = [Requirement(line).specifier for line in project()["dependencies"]]
     assert {specifier.operator for specifiers in bounds for specifier in specifiers} == {">="}
@@ -189,7 +201,7 @@ def test_whoever_imports_the_package_is_free_in_the_versions_of_its_other_packag
 
 @pytest.mark.parametrize("python", ["3.10.9", "3.11.4", *(f"{python}.5" for python in PYTHONS), "3.15.0"])
 def test_make_takes_the_first_python_that_fits_and_refuses_others_in_one_line(python, tmp_path):
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements.lock", "hashes.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     fake = tmp_path / "bin" / "python3"
     fake.parent.mkdir()
