@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: demo test browser site repro train lab lint coverage audit sbom bench lock clean
+.PHONY: demo test browser site repro train lab lint coverage audit sbom crate bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make coverage run the tests with line coverage"
 	@echo "make audit    list known vulnerabilities of the locked packages; needs the network"
 	@echo "make sbom     list the locked packages as CycloneDX: build/sbom.json; needs the network"
+	@echo "make crate    write ro-crate-metadata.json; needs the network"
 	@echo "make bench    run timed comparisons; needs an idle machine"
 
 # Most of the installed modules are never imported: those that are get compiled then.
@@ -96,6 +97,11 @@ sbom: .venv/.ready
 	python -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom
 	build/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json requirements.lock
+
+crate: .venv/.ready
+	python -m venv build/crate
+	build/crate/bin/python -m pip install --quiet --disable-pip-version-check rocrate ruamel.yaml
+	build/crate/bin/python docs/crate.py
 
 bench: .venv/.ready
 	python -m benchmarks

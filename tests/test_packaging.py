@@ -32,7 +32,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 EXTRAS = {
     "edition": "site",
     "env.parallel": "game",
-    "explorer": "notebooks",
+    "explorer": "explorer",
     "pipeline": "notebooks",
     "report.diagram_parts": "figures",
     "report.diagrams": "figures",
@@ -281,6 +281,25 @@ def test_the_citation_and_the_changes_are_of_this_version():
         "Computer Networks", 280, 2026, "112164"
     )  # fmt: skip
     assert f"## [{mecpaper.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_crate_names_files_that_exist_and_says_what_codemeta_says():
+    # Made by `make crate`.
+    crate = json.loads((ROOT / "ro-crate-metadata.json").read_text(encoding="utf-8"))
+    entities = {entity["@id"]: entity for entity in crate["@graph"]}
+    root, about = entities["./"], json.loads((ROOT / "codemeta.json").read_text(encoding="utf-8"))
+    assert entities["ro-crate-metadata.json"]["about"] == {"@id": "./"} and root["datePublished"]
+    for key in ("name", "description", "version", "keywords"):
+        assert root[key] == about[key]
+    assert root["license"] == {"@id": about["license"]} and about["license"] in entities
+    assert [entities[one["@id"]]["name"] for one in root["creator"]] == [one["name"] for one in about["author"]]
+    assert entities["#paper"]["name"] == read_yaml("CITATION.cff")["references"][0]["title"]
+    parts = [part["@id"] for part in root["hasPart"]]
+    assert {"params.yaml", "hashes.lock", "data/paper/", "data/runs/", "figures/", "notebooks/"} <= set(parts)
+    for part in parts:
+        kind = entities[part]["@type"]
+        assert (ROOT / part).is_dir() if part.endswith("/") else (ROOT / part).is_file()
+        assert kind == ("Dataset" if part.endswith("/") else "File") and entities[part]["description"]
 
 
 def test_every_target_of_make_has_a_call_without_it_in_the_readme():
