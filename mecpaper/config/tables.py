@@ -34,7 +34,7 @@ COLUMNS = {
     "optimum": f"id reading optimum | {_AT_OPTIMUM}",
     "tuning": "algorithm candidate key | seed reward energy cost_limit ecpr_f sor offload_share updates",
     "summary": f"algorithm scenario scale | seed episodes updates cost_limit multiplier seconds {_PLAYED}",
-    "curves": f"algorithm scenario scale | seed episode updates {_PLAYED}",
+    "curves": "algorithm scenario scale | seed episode updates",
     "reward_curves": "| episode",
     "verdicts": "place claim verdict with_optimum statements reason optimum scale evidence | id",
     "statements": "id text meaning kind margin_reason label answer reason optimum | "
