@@ -1,4 +1,4 @@
-# Short names for commands. Every target builds .venv from requirements.lock if it is missing or older than the lock.
+# Short names for commands. Every target builds .venv from the locks if it is missing or older than they are.
 FITS := import sys; sys.exit(not (3, 11, 5) <= sys.version_info < (3, 15))
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
   $$name -c '$(FITS)' 2>/dev/null && echo $$name && break; done)
@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: demo test browser site repro train lab lint coverage audit sbom bench lock clean
+.PHONY: demo test browser site repro train lab lint coverage audit sbom crate bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,13 +25,16 @@ help:
 	@echo "make coverage run the tests with line coverage"
 	@echo "make audit    list known vulnerabilities of the locked packages; needs the network"
 	@echo "make sbom     list the locked packages as CycloneDX: build/sbom.json; needs the network"
+	@echo "make crate    write ro-crate-metadata.json; needs the network"
 	@echo "make bench    run timed comparisons; needs an idle machine"
 
 # Most of the installed modules are never imported: those that are get compiled then.
-.venv/.ready: requirements.lock pyproject.toml
+# What hashes.lock does not have, torch and what its build needs, comes with the second line.
+.venv/.ready: requirements.lock hashes.lock pyproject.toml
 	@"$(PYTHON)" -c '$(FITS)' 2>/dev/null || \
 	  { echo "Python 3.11.5 to 3.14 is needed: make PYTHON=/path/to/python3 ..."; exit 1; }
 	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r hashes.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -95,14 +98,25 @@ sbom: .venv/.ready
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom
 	build/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json requirements.lock
 
+crate: .venv/.ready
+	python -m venv build/crate
+	build/crate/bin/python -m pip install --quiet --disable-pip-version-check rocrate ruamel.yaml
+	build/crate/bin/python docs/crate.py
+
 bench: .venv/.ready
 	python -m benchmarks
 
-# For later Pythons tinyscaler, which SuperSuit needs, would have to be compiled.
+# For later Pythons tinyscaler, which SuperSuit needs, would have to be compiled. Builds of torch for CPUs and for CUDA
+# have the same version and other hashes. UV_DEFAULT_INDEX names a mirror.
 lock: .venv/.ready
 	{ echo "# Exact versions of the environment, for Python 3.11 to 3.14. Made by 'make lock' from pyproject.toml."; \
 	  python -m pip freeze --all --exclude pip --exclude-editable | \
 	  sed -E 's/\+cpu$$//; s/^(SuperSuit|tinyscaler)==.*/&; python_version < "3.13"/'; } > requirements.lock
+	python -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	{ echo "# SHA-256 of all files of each version in requirements.lock but torch's. Made by 'make lock'."; \
+	  grep -v '^torch==' requirements.lock | build/lock/bin/uv pip compile --no-deps --universal --python-version 3.11.5 \
+	  --generate-hashes --no-header --no-annotate - 2>/dev/null; } > hashes.lock
 
 clean:
 	rm -rf build .venv

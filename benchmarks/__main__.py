@@ -32,6 +32,7 @@ from benchmarks import (
 )
 from benchmarks.common import Options, machine
 from mecpaper.config import find_root, load
+from mecpaper.config.tables import read_json
 
 PARTS = {
     "learning": learning,
@@ -91,7 +92,7 @@ def main() -> None:
         slots_per_learn=tuple(chosen.slots_per_learn),
     )
     path = chosen.output / "results.json"
-    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    results = read_json(path) if path.exists() else {}
     for name in names:
         print(f"{name} ...", file=sys.stderr)
         state = machine(chosen.threads)

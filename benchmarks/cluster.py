@@ -14,10 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from benchmarks.common import Options, figure
 from mecpaper.config import Config, resolve
+from mecpaper.config.tables import read_table
 from mecpaper.store.results import MARK, missing
 from mecpaper.training.loop import CHECKPOINT_SECONDS, CHECKPOINT_SHARE, Training
 
@@ -32,7 +31,7 @@ SHARED_FILES = 1e9
 
 def measure(config: Config, options: Options) -> dict[str, Any]:
     """Costs with their spread, and the arithmetic as plain values."""
-    table = pd.read_csv(options.root / "data" / "runs" / "summary.csv")
+    table = read_table(options.root / "data" / "runs" / "summary.csv")
     seconds = table.groupby(["algorithm", "scenario"])["seconds"].first().tolist()
     folders = [path.parent for path in (options.root / "data" / "runs").glob(f"*/*/{MARK}")]
     sizes = [sum(path.stat().st_size for path in folder.iterdir()) for folder in folders]

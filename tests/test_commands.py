@@ -21,6 +21,7 @@ from mecpaper.claims.effect import welch
 from mecpaper.commands import own
 from mecpaper.commands.parser import COMMANDS, make_parser
 from mecpaper.config import ALGORITHMS, Config, ConfigError, check_effect, find_root, parse, resolve, with_changes
+from mecpaper.config.tables import read_table
 from mecpaper.store import results
 from mecpaper.training import experiments
 from mecpaper.training.experiments import train
@@ -43,7 +44,9 @@ def trained(config, tmp_path_factory):
     (folder / "dvc.yaml").touch()
     train([resolve(config, name, "default") for name in ("maddpg", "random")], folder)
     plan = {"game": "default", "policy": ["stationary", "always-local"], "constrained": True, "reward": [2.0, 1.0]}
-    pd.DataFrame(plan | {"energy": 0.1}).to_csv(folder / "data" / "runs" / "planner.csv", index=False)
+    path = folder / "data" / "runs" / "planner.csv"
+    empty = read_table(path, optional=True)
+    empty.reindex(range(2)).assign(**plan, energy=0.1).to_csv(path, index=False)
     return folder
 
 

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from safetensors.torch import save
 
 from mecpaper import config, explorer
+from mecpaper.config.tables import read_table
 from mecpaper.env.game import Game
 from mecpaper.env.measures import evaluate
 from mecpaper.env.streams import generators
@@ -26,7 +27,7 @@ from mecpaper.policies.library import read_controllers, read_policies
 from mecpaper.policies.planner import PLANNER
 from mecpaper.policies.stored import StoredPolicy
 from mecpaper.store import results
-from mecpaper.store.files import write_atomically
+from mecpaper.store.files import write_atomically, write_table
 from mecpaper.training.loop import Training
 from tests.test_layers import graph
 
@@ -496,10 +497,9 @@ def test_a_move_is_said_and_undone(app):
 
 
 def test_the_seed_of_a_stored_policy_is_named_beside_the_mean(tmp_path):
-    write_atomically(
-        tmp_path / "data" / "runs" / "summary.csv",
-        "algorithm,scenario,seed,reward\nmaddpg,default,1,1.3\nmaddpg,default,2,1.1\n",
-    )
+    path = tmp_path / "data" / "runs" / "summary.csv"
+    runs = {"algorithm": "maddpg", "scenario": "default", "seed": [1, 2], "reward": [1.3, 1.1]}
+    write_table(path, read_table(path, optional=True).reindex(range(2)).assign(**runs))
     said = "Plays seed 1, which earned 1.300 in its final evaluation; mean of 2 seeds 1.200 (1.100 to 1.300)."
     assert read_seeds(tmp_path) == {"maddpg/default": said} and read_seeds(tmp_path / "nowhere") == {}
 

@@ -1,12 +1,17 @@
 """What a training takes is estimated before it starts: too much is refused in one line that says what fits."""
 
+import json
+import re
 import subprocess
 import sys
 
 import pytest
 
 from mecpaper.config import ConfigError, resolve, with_changes
-from mecpaper.training import experiments, memory
+from mecpaper.explorer import live, state_of
+from mecpaper.store import results
+from mecpaper.training import experiments, memory, tuning
+from mecpaper.training.restamp import restamp
 
 
 @pytest.mark.parametrize(
@@ -29,6 +34,38 @@ def test_what_does_not_fit_is_refused_with_what_does(small, tmp_path, monkeypatc
         with pytest.raises(ConfigError, match=key):
             more = with_changes(small, [f"{key}={int(fits) * 1.01:.0f}"])
             memory.processes_that_fit([[resolve(more, algorithm, "default")]], 1)
+
+
+def test_a_live_training_that_does_not_fit_says_so(small, monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda: 1e5)
+    training = live.LiveTraining(small, state_of(small.game, "random"), "maddpg", 12)
+    training.run()
+    assert training.status == "failed" and training.policy is None
+    assert re.match(r"maddpg/explored: .*; this training takes .* GB of memory, and .* GB are free$", training.problem)
+
+
+@pytest.mark.parametrize("held", [1e5, 4e8])
+def test_the_search_is_refused_before_a_candidate_starts(small, tmp_path, monkeypatch, held):
+    data = with_changes(small, ["learning.buffer=900000000"]).model_dump(mode="json")
+    (tmp_path / "params.yaml").write_text(json.dumps(data))
+    monkeypatch.setattr(memory, "free", lambda: held)
+    with pytest.raises(ConfigError, match=r"^cpo_maddpg/default: learning.buffer = 900000000: "):
+        tuning.search(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_restamp_is_refused_before_anything_is_recomputed(small, tmp_path, monkeypatch):
+    experiment = resolve(small, "maddpg", "default")
+    experiments.train([experiment], tmp_path)
+    folder = results.folder_of(tmp_path, experiment)
+    results.complete(folder, experiment.numbers, results.RESULTS_VERSION - 1)
+    before = (folder / results.MARK).read_bytes()
+    monkeypatch.setattr(memory, "free", lambda: 1e4)
+    with pytest.raises(ConfigError, match=r"^maddpg/default: .*; this training takes"):
+        restamp([experiment], tmp_path)
+    assert (folder / results.MARK).read_bytes() == before
+    monkeypatch.undo()
+    assert restamp([experiment], tmp_path).stamped == ["maddpg/default"]
 
 
 def test_no_more_processes_are_started_than_fit(small, monkeypatch):

@@ -33,7 +33,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 EXTRAS = {
     "edition": "site",
     "env.parallel": "game",
-    "explorer": "notebooks",
+    "explorer": "explorer",
     "pipeline": "notebooks",
     "report.diagram_parts": "figures",
     "report.diagrams": "figures",
@@ -184,6 +184,18 @@ def test_the_lock_needs_nothing_that_it_does_not_name(python):
     assert not {name for name in absent if not name.startswith(("nvidia-", "cuda-", "triton"))}
 
 
+def test_every_version_but_that_of_torch_has_hashes():
+    text = (ROOT / "hashes.lock").read_text(encoding="utf-8")
+    entries = re.findall(r"(?m)^(\S.*) \\\n((?: {4}--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text)
+    assert len(entries) == len(locked()) - 1 and "torch" in locked()
+    for entry in (Requirement(line) for line, _ in entries):
+        wanted = locked()[canonicalize_name(entry.name)]
+        assert entry.specifier == wanted.specifier
+        assert [is_needed(entry, python) for python in PYTHONS] == [is_needed(wanted, python) for python in PYTHONS]
+    rule = re.search(r"(?m)^\.venv/\.ready:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"))[1]
+    assert rule.index("--no-deps --require-hashes -r hashes.lock") < rule.index("-r requirements.lock")
+
+
 def test_whoever_imports_the_package_is_free_in_the_versions_of_its_other_packages():
     bounds = [Requirement(line).specifier for line in project()["dependencies"]]
     assert {specifier.operator for specifiers in bounds for specifier in specifiers} == {">="}
@@ -191,7 +203,7 @@ def test_whoever_imports_the_package_is_free_in_the_versions_of_its_other_packag
 
 @pytest.mark.parametrize("python", ["3.10.9", "3.11.4", *(f"{python}.5" for python in PYTHONS), "3.15.0"])
 def test_make_takes_the_first_python_that_fits_and_refuses_others_in_one_line(python, tmp_path):
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements.lock", "hashes.lock", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     fake = tmp_path / "bin" / "python3"
     fake.parent.mkdir()
@@ -227,6 +239,16 @@ def test_conda_gets_the_same_python_and_the_same_versions():
             assert number in PYTHONS and SpecifierSet(project()["requires-python"]).contains(number)
         elif name != "pip":
             assert not number or SpecifierSet(f"=={number}.*").contains(version(canonicalize_name(name))), line
+
+
+def test_the_buttons_open_the_explorer_in_an_environment_of_locked_versions():
+    lines = (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert f"torch=={version('torch')}" in lines and "-e .[explorer]" in lines
+    assert (ROOT / "binder" / next(line for line in lines if line.startswith("-c ")).split()[1]).is_file()
+    assert (ROOT / "binder" / "runtime.txt").read_text(encoding="utf-8").strip().removeprefix("python-") in PYTHONS
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    opened = re.findall(r"https://(?:mybinder|colab)\.\S+?/(notebooks/\w+\.ipynb)\)", readme)
+    assert opened == ["notebooks/40_explorer.ipynb"] * 2 and (ROOT / opened[0]).is_file()
 
 
 def test_the_workflow_runs_what_ci_runs_on_every_python():
@@ -271,6 +293,25 @@ def test_the_citation_and_the_changes_are_of_this_version():
         "Computer Networks", 280, 2026, "112164"
     )  # fmt: skip
     assert f"## [{mecpaper.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_crate_names_files_that_exist_and_says_what_codemeta_says():
+    # Made by `make crate`.
+    crate = json.loads((ROOT / "ro-crate-metadata.json").read_text(encoding="utf-8"))
+    entities = {entity["@id"]: entity for entity in crate["@graph"]}
+    root, about = entities["./"], json.loads((ROOT / "codemeta.json").read_text(encoding="utf-8"))
+    assert entities["ro-crate-metadata.json"]["about"] == {"@id": "./"} and root["datePublished"]
+    for key in ("name", "description", "version", "keywords"):
+        assert root[key] == about[key]
+    assert root["license"] == {"@id": about["license"]} and about["license"] in entities
+    assert [entities[one["@id"]]["name"] for one in root["creator"]] == [one["name"] for one in about["author"]]
+    assert entities["#paper"]["name"] == read_yaml("CITATION.cff")["references"][0]["title"]
+    parts = [part["@id"] for part in root["hasPart"]]
+    assert {"params.yaml", "hashes.lock", "data/paper/", "data/runs/", "figures/", "notebooks/"} <= set(parts)
+    for part in parts:
+        kind = entities[part]["@type"]
+        assert (ROOT / part).is_dir() if part.endswith("/") else (ROOT / part).is_file()
+        assert kind == ("Dataset" if part.endswith("/") else "File") and entities[part]["description"]
 
 
 def test_every_target_of_make_has_a_call_without_it_in_the_readme():

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mecpaper.claims.effect import CONTRADICTED, MANY, NONE, OPEN, REPRODUCED, Effect, answer, holm, welch
 from mecpaper.claims.runs import ENERGY_MARGIN, MIN_SEEDS
+from mecpaper.config.tables import read_table
 from mecpaper.report.labels import MEASURES
 from mecpaper.report.tables import measured
 from mecpaper.store import results
@@ -45,7 +46,7 @@ def read(folders: Mapping[str, Path]) -> tuple[pd.DataFrame, dict[str, dict[str,
         if stored is None:
             raise FileNotFoundError(f"{folder}: no complete experiment")
         numbers[name] = stored.numbers
-        tables.append(pd.read_csv(folder / "summary.csv").assign(runs=name))
+        tables.append(read_table(folder / "summary.csv").assign(runs=name))
     return pd.concat(tables, ignore_index=True), numbers
 
 

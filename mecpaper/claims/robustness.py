@@ -14,6 +14,7 @@ import pandas as pd
 from mecpaper.claims.effect import OPEN
 from mecpaper.claims.runs import ATTACKERS, BASELINES, OURS, USERS, Runs
 from mecpaper.claims.verdict import decide, read_optimum, read_statements, tables, with_optimum
+from mecpaper.config.tables import read_table
 from mecpaper.report.labels import MEASURES
 from mecpaper.report.statistics import interval
 from mecpaper.store.files import write_table
@@ -137,5 +138,5 @@ def write_tables(root: Path) -> None:
     write_table(folder / "reading_effects.csv", reading_effects(root))
     write_table(folder / "robustness.csv", robustness(root))
     # Read back, so that the sentences have the same digits as the files.
-    read = (pd.read_csv(folder / f"{name}.csv") for name in ("reading_effects", "robustness"))
+    read = (read_table(folder / f"{name}.csv") for name in ("reading_effects", "robustness"))
     write_table(folder / "measured_effects.csv", measured_effects(*read))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,6 +11,7 @@ import pandas as pd
 
 from mecpaper import config
 from mecpaper.config.registry import ALGORITHMS
+from mecpaper.config.tables import read_json, read_table
 from mecpaper.report import statistics
 from mecpaper.report.tables import unlike_printed
 from mecpaper.store import results
@@ -78,7 +78,7 @@ class Runs:
             printed: whether runs count only where the game is what the paper prints, as for its claims.
         """
         path = root / "benchmarks" / "results.json"
-        measured = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        measured = read_json(path) if path.exists() else {}
         entries = {entry["name"]: entry["values"] for entry in measured.get("learning", {}).get("figures", [])}
         times = {name: entries[key] for name in ALGORITHMS if (key := f"{name}: one update as trained") in entries}
         curves, summary = (split(results.read_tables(root, name)) for name in ("curves", "summary"))
@@ -86,7 +86,7 @@ class Runs:
         planned, experiments = len(settings.run.seeds), config.named(settings)
         fewer = {(e.algorithm, e.scenario): len(e.seeds) for e in experiments if len(e.seeds) < planned}
         found = cls(curves, summary, times, planned=planned, fewer=fewer)
-        registry = pd.read_csv(root / "data" / "paper" / "reported.csv") if printed else None
+        registry = read_table(root / "data" / "paper" / "reported.csv") if printed else None
         return found if registry is None else replace(found, unlike=partial(unlike_printed, settings, registry))
 
     def view(self, rename: dict[str, str], fallback: dict[str, str]) -> Runs:

@@ -26,6 +26,7 @@ from scipy.stats import false_discovery_control
 from mecpaper.claims.effect import ANSWERS, NOT_IDENTIFIED, OPEN, REPRODUCED, SMALLER, answer, holm
 from mecpaper.claims.rules import RULES
 from mecpaper.claims.runs import MissingRuns, Runs
+from mecpaper.config.tables import read_table
 
 MIXED, UNTESTABLE = "mixed", "untestable here"
 VERDICTS = (*ANSWERS[:-1], MIXED, OPEN, UNTESTABLE)
@@ -41,14 +42,14 @@ OPTIMUM = ["optimum", "optimum_effect", "optimum_lower", "optimum_upper"]
 
 def read_claims(root: Path) -> pd.DataFrame:
     """Read the claims of data/paper/claims.csv: place, text and evidence by number."""
-    table = pd.read_csv(root / "data" / "paper" / "claims.csv", dtype={"id": str})
+    table = read_table(root / "data" / "paper" / "claims.csv", dtype={"id": str})
     claims = table[table["id"].str.isdigit()]
     return claims.set_index(claims["id"].astype(int))[["place", "text", "evidence"]].rename(columns={"text": "claim"})
 
 
 def read_statements(root: Path) -> pd.DataFrame:
     """Read the statements of data/paper/claims.csv: claim (its number), text, meaning, kind, margin, printed, label."""
-    table = pd.read_csv(root / "data" / "paper" / "claims.csv", dtype={"id": str, "printed": str})
+    table = read_table(root / "data" / "paper" / "claims.csv", dtype={"id": str, "printed": str})
     table = table[~table["id"].str.isdigit()].fillna({name: "" for name in ("meaning", "printed", "label")})
     numbers = table["id"].str.extract(r"(\d+)", expand=False).astype(int)
     columns = ["claim", "text", "meaning", "kind", "margin", "reason", "printed", "label"]
@@ -64,8 +65,7 @@ def printed_size(text: str, base: float) -> float:
 
 def read_optimum(root: Path) -> pd.DataFrame:
     """Read data/runs/optimum.csv, reading and `OPTIMUM` by statement; empty if notebook 24 was not run."""
-    path = root / "data" / "runs" / "optimum.csv"
-    return pd.read_csv(path, index_col="id") if path.exists() else pd.DataFrame(columns=["reading", *OPTIMUM])
+    return read_table(root / "data" / "runs" / "optimum.csv", optional=True).set_index("id")
 
 
 def decide(statements: pd.DataFrame, runs: Runs) -> pd.DataFrame:
@@ -188,8 +188,8 @@ def tables(root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 def seen(root: Path, *numbers: int) -> str:
     """List the stored verdicts on some claims and their statements in Markdown, for display below a figure."""
     runs = root / "data" / "runs"
-    verdicts = pd.read_csv(runs / "verdicts.csv", keep_default_na=False).set_index("id")
-    statements = pd.read_csv(runs / "statements.csv").fillna({"meaning": "", "optimum": "", "reason": ""})
+    verdicts = read_table(runs / "verdicts.csv", keep_default_na=False).set_index("id")
+    statements = read_table(runs / "statements.csv").fillna({"meaning": "", "optimum": "", "reason": ""})
     lines = []
     for number in numbers:
         claim = verdicts.loc[number]

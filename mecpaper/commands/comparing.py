@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from mecpaper.config import ALGORITHMS, ConfigError
+from mecpaper.config.tables import read_table
 from mecpaper.store import results
 from mecpaper.store.files import write_table
 
@@ -56,7 +57,7 @@ def plans(path: Path, scenario: str | None = None) -> dict[str, pd.Series]:
     Returns:
         Yardstick -> measures of the best plan that keeps the limit; empty if there is none.
     """
-    table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["game", "constrained", "policy", "reward"])
+    table = read_table(path, optional=True)
     table = table[table["constrained"].astype(bool) & (table["game"].eq(scenario) | (scenario is None))]
     found = {name: table[table["policy"] == family] for name, family in FAMILIES.items()}
     return {name: rows.loc[rows["reward"].idxmax()] for name, rows in found.items() if len(rows)}

@@ -26,6 +26,7 @@ from mecpaper.config import (
     parse,
     resolve,
 )
+from mecpaper.config.tables import read_table
 from mecpaper.report.tables import measured, to_markdown
 from mecpaper.store import results
 from mecpaper.training import live
@@ -96,7 +97,8 @@ def train(options: argparse.Namespace) -> int:
     place = target / experiments[0].folder if experiments else target
     print(f"{len(trained)} experiments trained into {place}, {len(rows) - len(trained)} were stored")
     if options.out is not None:
-        means = [{"runs": row["experiment"]} | measured(pd.read_csv(f"{row['folder']}/summary.csv")) for row in rows]
+        tables = {row["experiment"]: read_table(Path(row["folder"]) / "summary.csv") for row in rows}
+        means = [{"runs": name} | measured(table) for name, table in tables.items()]
         print(to_markdown(pd.DataFrame(means)), f"Next: mecpaper compare {options.out}", sep="\n")
     return 0
 

@@ -20,7 +20,7 @@ from pydantic import PlainSerializer, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from mecpaper.config.fields import shown
-from mecpaper.config.root import find_file
+from mecpaper.config.root import find_file, is_torn, remedy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,11 +173,14 @@ def _read(path: Path) -> tuple[pd.DataFrame, str]:
 
     try:
         content = path.read_bytes()
-        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, skip_blank_lines=False)
+        how = {"dtype": str, "keep_default_na": False, "skip_blank_lines": False}
+        table = pd.read_csv(io.BytesIO(content), **how)  # noqa: TID251
     except OSError as error:
         raise ValueError("no such file" if isinstance(error, FileNotFoundError) else f"{error.strerror}") from None
     except (ValueError, pd.errors.ParserError) as error:
         raise ValueError(f"not a CSV file in UTF-8 ({str(error).strip()})") from None
+    if is_torn(path):
+        raise ValueError(f"row {len(table) + 1}: torn, the end of the file is missing")
     if not isinstance(table.index, pd.RangeIndex):
         raise ValueError("more values in a row than names in the header")
     if table.empty:
@@ -237,7 +240,8 @@ def _from_file(kind: type[Measured], read: Callable[[Path], Any]) -> PlainValida
             about = path.stat() if path.is_file() else None
             return _unchanged(read, path.absolute(), about.st_mtime_ns, about.st_size) if about else read(path)
         except (ValueError, OSError) as error:
-            raise PydanticCustomError("file", "{problem}", {"problem": " ".join(str(error).split())}) from None
+            problem = "; ".join(filter(None, (" ".join(str(error).split()), remedy(find_file(value)))))
+            raise PydanticCustomError("file", "{problem}", {"problem": problem}) from None
 
     return PlainValidator(validate)
 

@@ -42,3 +42,24 @@ def find_file(name: str) -> Path:
             below = find_root() / path
             path = below if below.is_file() else path
     return path
+
+
+def remedy(path: Path) -> str:
+    """Say how to get a damaged or missing file of the project back; an empty text for a file of someone else."""
+    try:
+        root = find_root(path.absolute().parent)
+    except ConfigError:
+        return ""
+    parts = path.absolute().resolve().relative_to(root).parts
+    if parts[0] not in ("benchmarks", "data", "docs", "notebooks"):
+        return ""
+    restored = f"restore it (git checkout -- {'/'.join(parts)}, or from the archive)"
+    if parts[:2] != ("data", "runs"):
+        return restored
+    again = "it and run mecpaper repro" if len(parts) == 3 else "its folder to train this experiment again"
+    return f"{restored}, or delete {again}"
+
+
+def is_torn(path: Path) -> bool:
+    """Tell whether a file of the project lacks the line end that all of them have; others may lack it."""
+    return bool(remedy(path)) and path.is_file() and not path.read_bytes().endswith(b"\n")

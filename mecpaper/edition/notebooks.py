@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mecpaper.config.tables import read_json
 from mecpaper.edition.text import slug
 
 TITLES = {
@@ -73,7 +73,7 @@ class Notebook:
 
     def __init__(self, path: Path, alternatives: dict[tuple[str, str], str]) -> None:
         self.path, self.stem, self.alternatives = path, path.stem, alternatives
-        self.node: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        self.node: dict[str, Any] = read_json(path)
         self.cells: list[dict[str, Any]] = self.node["cells"]
         for cell in self.cells:
             cell["source"] = "".join(cell["source"])

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jinja2
-import pandas as pd
 from ruamel.yaml import YAML
 
 from mecpaper import claims
 from mecpaper.config.registry import ALGORITHMS
+from mecpaper.config.tables import read_table
 from mecpaper.edition import reference, text
 from mecpaper.edition.code import Code
 from mecpaper.edition.notebooks import TITLES, Notebook, Work
@@ -140,7 +140,7 @@ class Edition:
         """Yield name and content of the picture of each claim's statements."""
         paths = [self.root / "data" / "runs" / f"{name}.csv" for name in ("statements", "verdicts")]
         if all(path.exists() for path in paths):
-            statements, decided = map(pd.read_csv, paths)
+            statements, decided = map(read_table, paths)
             for claim, part in statements.groupby("claim"):
                 yield f"claims/claim{claim:02d}.svg", verdicts.picture(part, decided)
 

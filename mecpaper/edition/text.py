@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
+from mecpaper.config.tables import read_table
+
 
 def read(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file with all values as strings; a missing file has no rows."""
-    if not path.exists():
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    """Read a table of the project with all values as strings; a missing file has no rows."""
+    return read_table(path, optional=True, dtype=str, keep_default_na=False).to_dict("records")
 
 
 def slug(text: str) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mecpaper.config import ConfigError
 from mecpaper.config.measured import GAIN_DB
+from mecpaper.config.root import is_torn, remedy
 
 NOISE_DBM = -122.2
 """Thermal noise in a subcarrier of 30 kHz at 290 K, -129.2 dBm, and a noise figure of 7 dB; RSRP is per subcarrier."""
@@ -62,7 +63,14 @@ def convert(
         "kpi": read_kpi,
         "throughput": partial(read_throughput, bandwidth=bandwidth),
     }
-    series = [_in_slots(path, *read[kind](path), slot) for path in paths]
+
+    def series_of(path: Path) -> NDArray:
+        try:
+            return _in_slots(path, *read[kind](path), slot)
+        except ConfigError as error:
+            raise ConfigError("; ".join(filter(None, (str(error), remedy(path))))) from None
+
+    series = [series_of(path) for path in paths]
     count = min(map(len, series))
     gain = np.stack([values[:count] for values in series], axis=1)
     gain += 0.0 if mean_db is None else mean_db - gain.mean()
@@ -123,7 +131,9 @@ def read_throughput(path: Path, bandwidth: float) -> Series:
 
 def _read(path: Path, **how: object) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, **how)
+        if is_torn(path):
+            raise ValueError("torn, the end of the file is missing")
+        return pd.read_csv(path, dtype=str, keep_default_na=False, **how)  # noqa: TID251
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:

@@ -17,6 +17,7 @@ from mecpaper.explorer.state import NAME, State, game_of, state_of
 from mecpaper.policies.stored import StoredPolicy
 from mecpaper.report.figures import STYLE
 from mecpaper.training.loop import StoppedError, Training
+from mecpaper.training.memory import require
 
 LEARNERS = tuple(key for key, algorithm in ALGORITHMS.items() if algorithm.learns)
 
@@ -71,7 +72,9 @@ class LiveTraining(threading.Thread):
         """Train; called by the thread."""
         status = "done"
         try:
-            training = Training(live_experiment(self.settings, self.state, self.algorithm, self.episodes))
+            experiment = live_experiment(self.settings, self.state, self.algorithm, self.episodes)
+            require([experiment])
+            training = Training(experiment)
 
             def progress(done: int, total: int, label: str) -> None:
                 new = training.curve[len(self.curve) :]

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from mecpaper.config import Config, GameConfig
 from mecpaper.config.registry import ALGORITHMS
+from mecpaper.config.tables import read_table
 from mecpaper.report.tables import unlike_printed
 
 KEYS = ("gain_db", "battery_capacity", "harvest_fraction", "devices", "cost_limit_fraction")
@@ -102,7 +101,7 @@ def read_reported(root: Path, settings: Config) -> Reported:
 
     Of two values for a measure, take the first.
     """
-    table = pd.read_csv(root / "data" / "paper" / "reported.csv")
+    table = read_table(root / "data" / "paper" / "reported.csv")
     theirs = [name for name in settings.scenarios if not unlike_printed(settings, table, name)]
     chosen = table["scenario"].isin(theirs) & table["measure"].isin(["reward", "sor"])
     rows = table[chosen & (table["algorithm"] == "cpo_maddpg")]
@@ -115,8 +114,7 @@ def read_seeds(root: Path) -> dict[str, str]:
 
     A training keeps the policy of its first seed.
     """
-    path = root / "data" / "runs" / "summary.csv"
-    runs = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["algorithm", "scenario", "seed", "reward"])
+    runs = read_table(root / "data" / "runs" / "summary.csv", optional=True)
     said = {}
     for (algorithm, scenario), group in runs.groupby(["algorithm", "scenario"]):
         kept, low, high = group.iloc[0], group["reward"].min(), group["reward"].max()

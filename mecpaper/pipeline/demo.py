@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from mecpaper.config import load, named
+from mecpaper.config.tables import read_table
 from mecpaper.pipeline.rebuild import UNFINISHED, claimed, prepare
 from mecpaper.training.experiments import train
 
@@ -88,8 +88,8 @@ def outcome(folder: Path, shown: Callable[[Path], str] = str) -> list[str]:
         folder: of the demo.
         shown: how paths are written.
     """
-    summary = pd.read_csv(folder / "data" / "runs" / "summary.csv")
-    verdicts = pd.read_csv(folder / "data" / "runs" / "verdicts.csv")
+    summary = read_table(folder / "data" / "runs" / "summary.csv")
+    verdicts = read_table(folder / "data" / "runs" / "verdicts.csv")
     rewards = summary.groupby("algorithm")["reward"].mean().sort_values(ascending=False)
     ours = summary[summary["algorithm"] == "cpo_maddpg"]
     decided = verdicts[~verdicts["verdict"].isin(["open", "untestable here"])]

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pandas as pd
 from filelock import FileLock, Timeout
 
 from mecpaper.config import ConfigError, find_root, load
+from mecpaper.config.tables import read_table
 from mecpaper.store.files import make_folder
 
 SOURCES = (
@@ -120,7 +120,7 @@ def dvc(folder: Path, *arguments: str) -> int:
 
 def outcome(folder: Path) -> str:
     """Summarise the final measures of each experiment in a few lines."""
-    summary = pd.read_csv(folder / "data" / "runs" / "summary.csv")
+    summary = read_table(folder / "data" / "runs" / "summary.csv")
     by = ["algorithm", "scenario"]
     columns = ["reward", "energy", "cost_limit", "ecpr_f", "sor", "offload_share"]
     table = summary.groupby(by)[columns].mean().round(3)

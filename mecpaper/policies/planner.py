@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from mecpaper.config import GameConfig
+from mecpaper.config.tables import read_table
 from mecpaper.env.game import Game
 from mecpaper.env.measures import evaluate
 from mecpaper.policies.controls import CONTROLS, Control, all_request, always_local
@@ -203,12 +204,11 @@ def planned_local(root: Path, config: GameConfig) -> Control:
     Returns:
         The plan as a control; `CONTROLS["always_local"]` if there is no usable table.
     """
-    try:
-        table = pd.read_csv(root / "data" / "runs" / "planner.csv")
-        rows = table[(table["game"] == "default") & (table["policy"] == "always-local") & table["constrained"]]
-        best = rows.loc[rows["reward"].idxmax()]
-    except (OSError, KeyError, ValueError):
+    table = read_table(root / "data" / "runs" / "planner.csv", optional=True)
+    rows = table[(table["game"] == "default") & (table["policy"] == "always-local") & table["constrained"].eq(True)]
+    if rows.empty:
         return CONTROLS["always_local"]
+    best = rows.loc[rows["reward"].idxmax()]
     actions = {}
     for key in ("frame_rate", "resolution", "cpu_frequency"):
         minimum, maximum = getattr(config.alike(), key)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from mecpaper import config
+from mecpaper.config.tables import read_table
 from mecpaper.report.labels import NAMES, VERDICTS
 from mecpaper.report.statistics import best_plan
 from mecpaper.report.tables import measured, to_markdown
@@ -92,12 +93,12 @@ def page(
 def read_page(root: Path) -> str:
     """Compose the page from the stored tables and the configuration of a project."""
     names, runs = ("summary", "planner", "verdicts", "statements", "robustness"), root / "data" / "runs"
-    tables = {name: pd.read_csv(runs / f"{name}.csv") for name in names}
+    tables = {name: read_table(runs / f"{name}.csv") for name in names}
     starts = {}
     for name in tables["summary"]["algorithm"].unique():
         path = runs / name / "default" / "curves.csv"
         if path.exists():
-            curves = pd.read_csv(path)
+            curves = read_table(path)
             starts[name] = curves.loc[curves["episode"] == 0, "reward"].mean()
     return page(**tables, starts=starts, devices=config.load(root / "params.yaml").game.devices)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from mecpaper.config.tables import read_table
 from mecpaper.store.files import write_atomically
 
 CARD = "MODEL_CARD.md"
@@ -44,4 +45,4 @@ def card(numbers: dict[str, Any], summary: pd.DataFrame) -> str:
 
 def write_card(folder: Path, numbers: dict[str, Any]) -> None:
     """Write the card of the policy in an experiment's folder."""
-    write_atomically(folder / CARD, card(numbers, pd.read_csv(folder / "summary.csv")))
+    write_atomically(folder / CARD, card(numbers, read_table(folder / "summary.csv")))

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from mecpaper.config import RESULTS_VERSION, Config, Experiment, fingerprint, load, named
+from mecpaper.config.tables import read_table
 from mecpaper.store.card import CARD
 from mecpaper.store.files import UNFINISHED, write_atomically, write_table
 
@@ -170,7 +171,7 @@ def read_tables(root: Path, name: str) -> pd.DataFrame:
     folders = sorted(folder_of(root, experiment) for experiment in wanted if experiment.key not in absent)
     if not folders:
         raise FileNotFoundError(f"data/runs of {root.name}: no stored experiment; run the training stages first")
-    return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)
+    return pd.concat([read_table(folder / f"{name}.csv") for folder in folders], ignore_index=True)
 
 
 def read_folder(folder: Path, name: str) -> pd.DataFrame:
@@ -178,7 +179,7 @@ def read_folder(folder: Path, name: str) -> pd.DataFrame:
     found = [path for path in find_folders(folder) if read(path)]
     if not found:
         raise FileNotFoundError(f"{folder}: no complete experiment; mecpaper train --out makes some")
-    return pd.concat([pd.read_csv(path / f"{name}.csv") for path in found], ignore_index=True)
+    return pd.concat([read_table(path / f"{name}.csv") for path in found], ignore_index=True)
 
 
 def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -> pd.DataFrame:
@@ -198,7 +199,7 @@ def read_experiments(root: Path, experiments: Sequence[Experiment], name: str) -
     if absent:
         raise FileNotFoundError(f"data/runs of {root.name}: {', '.join(absent)} not stored; train first")
     folders = [folder_of(root, experiment) for experiment in experiments]
-    return pd.concat([pd.read_csv(folder / f"{name}.csv") for folder in folders], ignore_index=True)
+    return pd.concat([read_table(folder / f"{name}.csv") for folder in folders], ignore_index=True)
 
 
 def growing_curves(root: Path, experiments: Sequence[Experiment]) -> pd.DataFrame:
@@ -212,7 +213,7 @@ def growing_curves(root: Path, experiments: Sequence[Experiment]) -> pd.DataFram
         path = folder_of(root, experiment) / "curves.csv"
         stored = read(path.parent)
         if path.exists() and (stored is None or stored.key == experiment.key):
-            parts.append(pd.read_csv(path))
+            parts.append(read_table(path))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

@@ -79,14 +79,26 @@ def processes_that_fit(programs: Iterable[Sequence[Experiment]], wanted: int) ->
     Raises:
         ConfigError: not even one; the line says what takes most, and how much of it fits.
     """
-    left, largest = free(), PROCESS
-    for program in programs:
-        need = parts(program)
-        total = PROCESS + sum(need.values())
-        if total > left:
-            raise ConfigError(_too_large(program[0], need, total, left))
-        largest = max(largest, total)
+    left = free()
+    largest = max([PROCESS, *(_require(program, PROCESS, left) for program in programs)])
     return int(min(wanted, max(1.0, left / largest)))
+
+
+def require(program: Sequence[Experiment]) -> None:
+    """Check that a program can be trained in this process, which has loaded torch already.
+
+    Raises:
+        ConfigError: as for `processes_that_fit`.
+    """
+    _require(program, 0, free())
+
+
+def _require(program: Sequence[Experiment], held: int, left: float) -> int:
+    need = parts(program)
+    total = held + sum(need.values())
+    if total > left:
+        raise ConfigError(_too_large(program[0], need, total, left))
+    return total
 
 
 def _too_large(experiment: Experiment, need: dict[str, int], total: int, left: float) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mecpaper.config import Experiment
+from mecpaper.config.tables import read_table
 from mecpaper.store import results
 from mecpaper.training.loop import Training
+from mecpaper.training.memory import require
 
 RELATIVE = 1e-3
 """Relative tolerance: tables have six digits, and processors round differently."""
@@ -41,6 +42,7 @@ def restamp(experiments: Sequence[Experiment], root: Path, sample: int = 12, upd
         sample: number of experiments to recompute, at least one; evenly over algorithms and their scenarios.
         updates: recompute up to the first point of the curve with at least this many updates.
     Raises:
+        ConfigError: an experiment of the sample does not fit in memory.
         DamagedError: a stored file has changed since it was written.
     """
     old = []
@@ -49,6 +51,8 @@ def restamp(experiments: Sequence[Experiment], root: Path, sample: int = 12, upd
         if stored is not None and _agrees(stored.numbers, experiment.numbers) and stored.key != experiment.key:
             old.append(experiment)
     chosen = _spread(old, sample)
+    for experiment in chosen:
+        require([experiment])
     found = [line for experiment in chosen for line in differences(experiment, root, updates)]
     if chosen and not found:
         for experiment in old:
@@ -88,7 +92,7 @@ def differences(experiment: Experiment, root: Path, updates: int = 1) -> list[st
         A line with experiment, seed, episode, column and both numbers for each difference, and a line for each column
         that only one side has; empty if all agree.
     """
-    stored = pd.read_csv(results.folder_of(root, experiment) / "curves.csv")
+    stored = read_table(results.folder_of(root, experiment) / "curves.csv")
     after = stored[stored["updates"] >= updates]["episode"]
     last = int(after.min() if len(after) else stored["episode"].max())
     training = Training(experiment)

@@ -17,8 +17,10 @@ from scipy.special import stdtrit
 
 from mecpaper.config import ALGORITHMS, Config, Experiment, load, parse, resolve
 from mecpaper.config.schema import ScaleConfig
+from mecpaper.config.tables import read_table
 from mecpaper.store.files import write_table
 from mecpaper.training.loop import Training
+from mecpaper.training.memory import processes_that_fit
 
 COLUMNS = ["reward", "energy", "cost_limit", "ecpr_f", "sor", "offload_share", "updates"]
 
@@ -76,13 +78,18 @@ def choose(trials: pd.DataFrame, algorithm: str, energy_margin: float) -> str:
 
 
 def search(root: Path) -> pd.DataFrame:
-    """Update data/runs/tuning.csv, with a row per algorithm, candidate and seed, and return it."""
+    """Update data/runs/tuning.csv, with a row per algorithm, candidate and seed, and return it.
+
+    Raises:
+        ConfigError: a candidate does not fit in memory.
+    """
     path = root / "data" / "runs" / "tuning.csv"
-    known = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["key"])
+    known = read_table(path, optional=True)
     wanted = candidates(load(root / "params.yaml"))
     tables = {label: known[known["key"] == experiment.key] for label, experiment in wanted.items()}
     missing = [label for label, table in tables.items() if table.empty]
-    with ProcessPoolExecutor(min(len(missing), os.cpu_count() or 1) or 1) as pool:
+    processes = processes_that_fit([[wanted[label]] for label in missing], min(len(missing), os.cpu_count() or 1))
+    with ProcessPoolExecutor(max(1, processes)) as pool:
         jobs = {label: pool.submit(trial, wanted[label], label[1]) for label in missing}
         for label, job in jobs.items():
             tables[label] = job.result()
