@@ -241,13 +241,13 @@ def test_conda_gets_the_same_python_and_the_same_versions():
             assert not number or SpecifierSet(f"=={number}.*").contains(version(canonicalize_name(name))), line
 
 
-def test_the_buttons_open_the_explorer_in_an_environment_of_locked_versions():
+def test_the_addresses_open_the_explorer_in_an_environment_of_locked_versions():
     lines = (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert f"torch=={version('torch')}" in lines and "-e .[explorer]" in lines
     assert (ROOT / "binder" / next(line for line in lines if line.startswith("-c ")).split()[1]).is_file()
     assert (ROOT / "binder" / "runtime.txt").read_text(encoding="utf-8").strip().removeprefix("python-") in PYTHONS
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    opened = re.findall(r"https://(?:mybinder|colab)\.\S+?/(notebooks/\w+\.ipynb)\)", readme)
+    opened = re.findall(r"https://(?:mybinder|colab)\.\S+?/(notebooks/\w+\.ipynb)", readme)
     assert opened == ["notebooks/40_explorer.ipynb"] * 2 and (ROOT / opened[0]).is_file()
 
 

@@ -8,9 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from mecpaper.config import ConfigError, Experiment
+from mecpaper.config.tables import read_table
 from mecpaper.store import results
 
 KINDS = ("tensorboard", "dvclive")
@@ -71,7 +70,7 @@ def following(experiments: Sequence[Experiment], root: Path, log: Log) -> Callab
             state = _state(path)
             if state == seen[path]:
                 continue
-            rows = pd.read_csv(path)
+            rows = read_table(path)
             for _, row in rows.iloc[logged[path] :].iterrows():
                 measures = row.drop(list(_OF_THE_RUN)).dropna().astype(float).to_dict()
                 log(f"{name}/seed_{row['seed']}", int(row["episode"]), measures)
