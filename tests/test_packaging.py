@@ -38,6 +38,7 @@ EXTRAS = {
     "report.diagram_parts": "figures",
     "report.diagrams": "figures",
     "report.figures": "figures",
+    "report.naming": "figures",
     "report.pictures": "notebooks",
     "report.training": "figures",
     "report.verdicts": "figures",
