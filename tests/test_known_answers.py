@@ -23,7 +23,7 @@ LEARNING = {
     "polyak": 0.01, "batch": 64, "buffer": 4096, "reward_scale": 0.1, "noise": [0.4, 0.02], "noise_correlation": 1.0,
     "warmup_fraction": 0.05, "warmup": "policy", "actor_output_start": 0.03, "permute_chunks": False,
     "rate_hold": 0.0, "rate_last": 1.0, "critic_first_fraction": 0.0, "noise_until": 1.0, "noise_free_share": 0.0,
-    "credit": "printed",
+    "credit": "printed", "critic": "pooled",
 }  # fmt: skip
 MAPPO = {
     "clip": 0.2, "advantage": "own", "value_decay": 0.9, "advantage_decay": 0.95, "entropy": 0.001, "std": 0.4,

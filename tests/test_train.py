@@ -156,7 +156,7 @@ VARIANTS = {
     "shared_actor": {"learning": {"actor": "shared"}},
     "separate_critics": {"learning": {"critic": "separate"}},
     "joint_critic": {"learning": {"critic": "joint"}},
-    "team_reward": {"learning": {"reward": "team"}},
+    "team_reward": {"learning": {"reward": "team", "critic": "pooled"}},
     "security_cost": {"insecure_request_cost": 0.1},
     "multiplier_per_device": {"cpo_maddpg": {"multipliers": "device"}},
     "gated": {"cpo_maddpg": {"gated": True, "multiplier_fixed": 0.5}},

@@ -16,6 +16,7 @@ TITLES = {
     "verdicts": "All verdicts",
     "robustness": "Robustness of the headline verdicts",
     "curves": "What the state hides",
+    "schedule": "The learned schedule",
     "drive": "A trace file",
     "transfer": "Policies on a measured channel",
     "identified": "What the reward does not identify",
