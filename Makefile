@@ -10,13 +10,14 @@ export DVC_NO_ANALYTICS := 1
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export JUPYTER_PLATFORM_DIRS := 1
 
-.PHONY: demo test browser site repro train lab lint coverage audit sbom crate bench lock clean
+.PHONY: demo test browser benchmarl site repro train lab lint coverage audit sbom crate bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     compare all algorithms at the default setting from scratch, in build/demo"
 	@echo "make test     run pytest and nbval"
 	@echo "make browser  run the tests in a headless Chromium; installs what they need"
+	@echo "make benchmarl train BenchMARL's MADDPG on the game, in an environment of its own"
 	@echo "make site     build the site, which needs no network: build/site/index.html"
 	@echo "make repro    rebuild what has changed (dvc repro)"
 	@echo "make train    run only its trainings, here or on the workers of DASK_SCHEDULER_ADDRESS"
@@ -63,6 +64,16 @@ browser: .venv/.ready
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } || \
 	  python -m playwright install chromium || true
 	python -m pytest -m browser -rs tests/browser
+
+# BenchMARL needs other versions than the lock has.
+build/benchmarl/.ready: pyproject.toml
+	"$(PYTHON)" -m venv build/benchmarl
+	build/benchmarl/bin/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	  torch==2.13.0 torchrl==0.11.1 benchmarl==1.5.2 '.[game]'
+	@touch $@
+
+benchmarl: .venv/.ready build/benchmarl/.ready
+	python -m pytest -rs tests/test_examples.py -k benchmarl
 
 # Nothing is executed: notebooks, figures and tables are shown as stored.
 site: .venv/.ready

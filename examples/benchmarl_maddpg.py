@@ -1,10 +1,8 @@
 """The same game elsewhere: BenchMARL's MADDPG, on TorchRL, trains through the adapter, with the cost in info.
 
-In an environment of its own, since BenchMARL fixes versions of its own:
+BenchMARL fixes versions of its own, so `make benchmarl` makes an environment for it and runs a short training. Then:
 
-    python -m venv build/benchmarl
-    build/benchmarl/bin/pip install benchmarl==1.5.2 torchrl==0.11.1 '.[game]'
-    build/benchmarl/bin/python examples/benchmarl_maddpg.py --episodes 20
+    build/benchmarl/bin/python examples/benchmarl_maddpg.py --episodes 100
 
 It prints the mean reward and energy per device and slot of each iteration, beside the limit. Nothing there keeps the
 limit: that needs an algorithm that reads the cost.

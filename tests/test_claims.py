@@ -308,6 +308,9 @@ def test_speed_order_and_counts_follow_the_runs(statements):
     assert answers(statements, runs, 33) == {"33a": REPRODUCED}
     runs.summary[("mappo", "battery_9")].loc[:, "insecure_offloads"] = [0.0] * 9 + [1.0]
     assert answers(statements, runs, 33) == {"33a": CONTRADICTED}
+    # An experiment in another game than the paper's does not count, and takes no answer away.
+    elsewhere = replace(runs, unlike=lambda scenario: "another battery" if scenario == "battery_9" else "")
+    assert answers(statements, elsewhere, 33) == {"33a": REPRODUCED}
 
 
 def test_the_time_of_an_update_is_compared_pair_by_pair(statements):

@@ -115,6 +115,21 @@ def test_an_installed_algorithm_solves_the_small_problem_of_every_learner(root, 
     assert status == 0, out + err
 
 
+@pytest.mark.slow
+def test_benchmarl_trains_in_the_game_and_gets_its_cost(root, tmp_path):
+    python = root / "build" / "benchmarl" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("BenchMARL has an environment of its own: make benchmarl")
+    # In a folder of its own the installed package is tried, not the one beside the example.
+    command = [python, root / "examples" / "benchmarl_maddpg.py", "--episodes", "40"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = re.findall(r"(?m)^reward (\S+), energy (\S+) J, limit 0\.4 J$", done.stdout)
+    rewards, energies = ([float(line[place]) for line in lines] for place in (0, 1))
+    assert len(lines) == 40 and all(0.1 < energy < 2.0 for energy in energies)
+    assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.5
+
+
 def test_the_examples_are_short(root):
     for name in EXAMPLES:
         for path in (root / "examples" / name).glob("*.py"):

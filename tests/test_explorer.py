@@ -496,6 +496,28 @@ def test_a_move_is_said_and_undone(app):
     assert app.picture.value == before and app.undo.disabled
 
 
+def test_a_controller_beside_another_is_drawn_and_numbered_and_undone(app):
+    alone, numbers = app.picture.value, app.numbers.value
+    app.beside.value = "always_local"
+    assert app.picture.value != alone and " beside " in app.footer.value
+    played = explorer.compute(app.settings, replace(app.state, controller="always_local"), app.policies)
+    for key in ("reward", "energy"):
+        assert f'<span class="mx-other">{played.measures[key]:.3f}</span>' in app.numbers.value
+    assert app.result.label == app.policies["maddpg/default"].label
+    app.undo.click()
+    assert app.beside.value == "" and (app.picture.value, app.numbers.value) == (alone, numbers)
+
+
+@pytest.mark.parametrize("names", [("random", "always_local"), ("always_local", "random"), ("always_local",) * 2])
+def test_a_controller_without_requests_beside_one_with_some(settings, default, names):
+    one, other = (explorer.compute(settings, replace(default, controller=name)) for name in names)
+    figure = explorer.draw(one, other=other)
+    for axes in figure.axes[:2]:
+        texts = [text.get_text() for text in axes.texts]
+        missing = "no offload requests" in texts, "┅ beside: no requests" in texts
+        assert missing == ((True, False) if names[0] == names[1] else tuple(name == "always_local" for name in names))
+
+
 def test_the_seed_of_a_stored_policy_is_named_beside_the_mean(tmp_path):
     path = tmp_path / "data" / "runs" / "summary.csv"
     runs = {"algorithm": "maddpg", "scenario": "default", "seed": [1, 2], "reward": [1.3, 1.1]}

@@ -99,14 +99,17 @@ def test_equal_returns_scale_to_finite_numbers():
     assert torch.isfinite(moments.scaled(torch.full((1, 4, 2), 3.1))).all()
 
 
-def test_d35_noise_is_drawn_afresh_in_every_slot_whatever_holds_for_the_others(small):
+@pytest.mark.parametrize("correlation", [0.0, 0.6, 1.0])
+def test_d35_noise_is_as_correlated_between_slots_as_the_others(small, correlation):
     data = small.model_dump()
-    data["learning"]["noise_correlation"] = 1.0
+    data["learning"]["noise_correlation"] = correlation
     learner = Training(resolve(type(small).model_validate(data), "mappo", "default")).learner
     noise, game = learner.noise(), learner.game
     assert noise.shape == (game.slots, game.runs, game.envs, game.devices, game.action_size)
     first, second = noise[0].flatten(), noise[1].flatten()
-    assert abs(torch.corrcoef(torch.stack([first, second]))[0, 1].item()) < 4.0 / len(first) ** 0.5
+    found = torch.corrcoef(torch.stack([first, second]))[0, 1].item()
+    assert found == pytest.approx(correlation, abs=4.0 * (1.0 - correlation**2) / len(first) ** 0.5 + 1e-6)
+    assert noise.std().item() == pytest.approx(1.0, abs=4.0 / (2.0 * len(first)) ** 0.5)
 
 
 def test_the_state_holds_the_moments_and_a_round_moves_them_in_place(learner):

@@ -29,7 +29,7 @@ def test_the_stored_words_are_those_of_the_stored_tables(root):
     tables = (pd.read_csv(runs / f"{name}.csv") for name in ("reading_effects", "robustness"))
     measured = robustness.measured_effects(*tables)
     pd.testing.assert_frame_equal(pd.read_csv(runs / "measured_effects.csv"), measured)
-    assert set(robustness.SCENARIOS) <= set(measured["id"]) <= set(robustness.READINGS)
+    assert set(robustness.SCENARIOS) <= set(measured["id"]) <= set(robustness.MEASURED)
     register = pd.read_csv(root / "data" / "paper" / "deviations.csv", dtype=str, keep_default_na=False)
     assert set(measured["id"]) <= set(register["id"])
     # What is measured stands in a table of its own: the register is written by hand.

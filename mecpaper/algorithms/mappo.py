@@ -204,10 +204,11 @@ class MAPPO(Learner):
         return self.actors(observation) + torch.exp(self.log_std) * noise
 
     def noise(self) -> Tensor:
-        """Draw the policy's standard normal noise, afresh in every slot: `[slot, run, env, agent, 5 K]`."""
-        game = self.game
-        shape = (game.slots, game.envs, game.devices, game.action_size)
-        return self.draw(Stream.NOISE, *shape, normal=True).transpose(0, 1)
+        """Draw the policy's standard normal noise, `[slot, run, env, agent, 5 K]`, as correlated between slots as the
+        others' (D35). The probability of an action is that of its own slot alone, as for coloured noise in PPO
+        (Hollenstein et al. 2024)."""
+        noise = super().noise()
+        return noise.expand(self.game.slots, *noise.shape[1:])
 
     def play_round(self, done: float, tally: Tally) -> None:
         """Play one episode in every env, then learn from them; see `Learner.play_round`."""

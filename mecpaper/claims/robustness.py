@@ -24,14 +24,17 @@ HEADLINE = (
 )  # fmt: skip
 """Statements that are decided under every reading."""
 
-SCENARIOS = {"D25": "gradient_lagrangian", "D43": "equal_sum"}
+SCENARIOS = {"D16": "heterogeneous", "D25": "gradient_lagrangian", "D43": "equal_sum"}
 """Scenarios of readings that are not called `reading_<id>`."""
 
 OF_THE_GAME = ("D4", "D5", "D7", "D17")
 """Readings that change what a policy earns; under the others the optimum is that of the default reading."""
 
-READINGS = (*OF_THE_GAME, *SCENARIOS)
+READINGS = (*OF_THE_GAME, "D25", "D43")
 """Entries of data/paper/deviations.csv under whose other reading the headline statements are decided."""
+
+MEASURED = ("D16", *READINGS)
+"""Readings whose effect is measured; of D16 no statement is decided, since other devices are another game."""
 
 OURS_ALONE = ("D25",)
 """Readings that concern only CPO-MADDPG; the other baselines need no runs under them."""
@@ -84,7 +87,7 @@ def reading_effects(root: Path) -> pd.DataFrame:
     """
     runs = replace(Runs.load(root), planned=1, fewer={})
     rows = []
-    for reading in READINGS:
+    for reading in MEASURED:
         other = scenario_of(reading)
         for algorithm in (OURS, *BASELINES):
             if not (runs.has(algorithm, other) and runs.has(algorithm, "default")):

@@ -127,8 +127,8 @@ class Runs:
         return self._find(self.summary, algorithm, scenario).set_index("seed")[measure].sort_index()
 
     def experiments(self) -> list[tuple[str, str]]:
-        """List algorithm and scenario of all experiments."""
-        return sorted(self.summary)
+        """List algorithm and scenario of all experiments whose setting counts, or of all if none does."""
+        return sorted(key for key in self.summary if not self.unlike(key[1])) or sorted(self.summary)
 
 
 def split(table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as widgets
@@ -48,6 +49,7 @@ CSS = """<style>
 .mx-tile {flex:1 1 92px; border:1px solid rgba(128,128,128,.35); border-radius:6px; padding:5px 9px}
 .mx-tile b {display:block; font-size:17px; font-variant-numeric:tabular-nums}
 .mx-tile span, .mx-hint {font-size:11px; opacity:.72}
+.mx-tile .mx-other {font-size:13px; font-weight:400; opacity:1; color:#7d54b2; white-space:nowrap}
 .mx-hint {line-height:1.2}
 .mx-error {color:#b3261e; font-size:12px; font-weight:600; line-height:1.3; white-space:normal}
 .mx-note {border-left:4px solid #de8f05; background:rgba(222,143,5,.13); padding:4px 9px; font-size:12px;
@@ -68,21 +70,47 @@ def marked(widget: Any, name: str) -> Any:
     return widget
 
 
+def named(names: Mapping[str, str]) -> str:
+    """Return an invisible image that names controls and pictures for a screen reader when the page shows it.
+
+    ipywidgets names a control by a label beside it alone; the titles here stand above.
+
+    Args:
+        names: text by the name given to `marked`.
+    """
+    script = (
+        f"for (const [name, text] of Object.entries({json.dumps(dict(names))})) "
+        "for (const part of document.querySelectorAll("
+        "`img.mx-${name}, .mx-${name} :is(select, input, textarea, [role=slider])`)) "
+        "part.setAttribute(part.tagName === 'IMG' ? 'alt' : 'aria-label', text)"
+    )
+    pixel = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+    return f'<img alt="" width="1" height="1" src="{pixel}" onload="{html.escape(script)}">'
+
+
 def title(text: str) -> widgets.HTML:
     """Make the title of a control."""
     return widgets.HTML(line("title", text))
 
 
-def tiles(result: Result, at_default: Result, reported: Reported) -> str:
-    """Format the measures as HTML, with their values at the default setting and the paper's if it has one."""
+def shown(result: Result, key: str) -> str:
+    """Format a measure; a dash if it has no value."""
+    number = result.measures[key]
+    return TILES[key][1].format(number) if np.isfinite(number) else "–"
+
+
+def tiles(result: Result, at_default: Result, reported: Reported, other: Result | None = None) -> str:
+    """Format the measures as HTML, with their values at the default setting, those of another controller at the same
+    setting, and the paper's if it has one."""
     parts = []
     for key, (name, style) in TILES.items():
-        pair = (result.measures[key], at_default.measures[key])
-        value, before = (style.format(number) if np.isfinite(number) else "–" for number in pair)
+        value, before = (shown(played, key) for played in (result, at_default))
         note = f"C_limit {result.cost_limit:.3f}" if key == "energy" else f"default {before}"
         printed = reported.get((result.point or "", key))
         if printed is not None:
             note += f"<br>paper {style.format(printed)}"
+        if other is not None:
+            value += f' <span class="mx-other">{shown(other, key)}</span>'
         tile = f"<span>{name}</span><b>{value}</b><span>{note}</span>"
         parts.append(f'<div class="mx-tile" data-measure="{key}">{tile}</div>')
     return f'<div class="mx-tiles">{"".join(parts)}</div>'
@@ -96,9 +124,9 @@ def changed(before: Result, after: Result) -> str:
     if before.label != after.label:
         moves.insert(0, f"{before.label} → {after.label}")
     effects = [
-        f"{name} {style.format(before.measures[key])} → {style.format(after.measures[key])}"
-        for key, (name, style) in TILES.items()
-        if style.format(before.measures[key]) != style.format(after.measures[key])
+        f"{name} {shown(before, key)} → {shown(after, key)}"
+        for key, (name, _) in TILES.items()
+        if shown(before, key) != shown(after, key)
     ]
     return f"{'; '.join(moves)}. {', '.join(effects) or 'No measure changed'}." if moves else ""
 

@@ -20,6 +20,9 @@ from mecpaper.report.figures import STYLE
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#0173b2", "#de8f05", "#029e73", "#c44601", "#b05fa0", "0.45"
 """Colours of the colour-blind palette, some darkened for legible text; lines also differ in style."""
 
+OTHER: dict[str, Any] = {"color": "#7d54b2", "linestyle": (0, (4, 1.2, 1, 1.2)), "linewidth": 1.8}
+"""Lines of the controller that is shown beside."""
+
 PANELS = (
     ("Secrecy rate of every request, Eq. 12", "worst-case secrecy rate, Mbit/s", ""),
     ("Safe offload rate, SOR", "share of a slot's requests that are sent", ""),
@@ -53,7 +56,9 @@ def canvas() -> Figure:
     return figure
 
 
-def draw(result: Result, reported: Reported | None = None, figure: Figure | None = None) -> Figure:
+def draw(
+    result: Result, reported: Reported | None = None, figure: Figure | None = None, other: Result | None = None
+) -> Figure:
     """Draw a result in seven panels.
 
     Args:
@@ -61,18 +66,19 @@ def draw(result: Result, reported: Reported | None = None, figure: Figure | None
         reported: the paper's values to mark, see `read_reported`; by default none.
         figure: a figure from `canvas` to reuse, a new one by default. Its axes are kept, since making them takes most
             of the time.
+        other: result of another controller at the same setting, drawn as lines in all panels but the third.
     """
     figure, reported = figure or canvas(), reported or {}
     with matplotlib.rc_context(STYLE):
         clear(figure)
         secrecy, sor, plane, battery, reward, energy, offload = figure.axes
-        draw_secrecy(secrecy, result)
-        draw_sor(sor, result, reported)
+        draw_secrecy(secrecy, result, other)
+        draw_sor(sor, result, reported, other)
         draw_plane(plane, result)
-        draw_battery(battery, result)
-        draw_reward(reward, result, reported)
-        draw_energy(energy, result)
-        draw_offload(offload, result)
+        draw_battery(battery, result, other)
+        draw_reward(reward, result, reported, other)
+        draw_energy(energy, result, other)
+        draw_offload(offload, result, other)
     return figure
 
 
@@ -108,6 +114,11 @@ def write_key(
         axes.text(x, y - step * place, text, color=color, transform=axes.transAxes, **style)
 
 
+def beside(text: str) -> tuple[str, Any]:
+    """Return the entry of the other controller for `write_key`."""
+    return f"┅ beside: {text}", OTHER["color"]
+
+
 def without_requests(axes: Axes) -> None:
     axes.text(0.5, 0.5, "no offload requests", transform=axes.transAxes, ha="center", va="center", color=GREY)
 
@@ -116,40 +127,56 @@ def slots_of(values: NDArray) -> NDArray:
     return np.arange(1, len(values) + 1)
 
 
-def draw_secrecy(axes: Axes, result: Result) -> None:
+def draw_secrecy(axes: Axes, result: Result, other: Result | None = None) -> None:
     """Draw the distribution of the requests' worst-case secrecy rate, split into executed and refused."""
     rate, done = result.request_rate, result.request_done
-    if not len(rate):
+    theirs = rate[:0] if other is None else other.request_rate
+    if not len(rate) and not len(theirs):
         axes.set_xlim(-20.0, 80.0)
         return without_requests(axes)
-    low, high = np.quantile(rate, [0.002, 0.99])
+    low, high = np.quantile(np.concatenate([rate, theirs]), [0.002, 0.99])
     bins = np.linspace(min(low, 0.0), max(high, 1.0), 45)
     sent, refused = (np.histogram(part, bins)[0] for part in (rate[done], rate[~done]))
     axes.stairs(sent, bins, fill=True, color=BLUE, alpha=0.85)
     axes.stairs(sent + refused, bins, baseline=sent, fill=True, color=ORANGE, alpha=0.85)
     axes.axvline(0.0, color="0.2", linewidth=1)
-    axes.set(xlim=(bins[0], bins[-1]), ylim=(0, 1.1 * (sent + refused).max()))
-    return write_key(axes, [(f"■ sent {done.mean():.0%}", BLUE), (f"■ refused {(~done).mean():.0%}", ORANGE)], x=0.98)
+    top, entries = (sent + refused).max(), [("no offload requests", BLUE)]
+    if len(rate):
+        entries = [(f"■ sent {done.mean():.0%}", BLUE), (f"■ refused {(~done).mean():.0%}", ORANGE)]
+    if other is not None:
+        count = np.histogram(theirs, bins)[0]
+        axes.stairs(count, bins, **OTHER)
+        top = max(top, count.max())
+        entries.append(beside(f"sent {other.request_done.mean():.0%}" if len(theirs) else "no requests"))
+    axes.set(xlim=(bins[0], bins[-1]), ylim=(0, 1.1 * top))
+    return write_key(axes, entries, x=0.98)
 
 
-def draw_sor(axes: Axes, result: Result, reported: Reported) -> None:
+def draw_sor(axes: Axes, result: Result, reported: Reported, other: Result | None = None) -> None:
     """Draw the distribution of the safe offload rate over slots, with ticks for episodes and dashes for the paper."""
     axes.set_xlim(0.0, 1.02)
-    if not len(result.slot_sor):
+    if not len(result.slot_sor) and (other is None or not len(other.slot_sor)):
         return without_requests(axes)
     # A slot has few requests, whose shares would make spikes in narrower bins.
-    count, bins = np.histogram(result.slot_sor, np.linspace(0.0, 1.0, 11))
-    top, mean = count.max(), result.measures["sor"]
-    axes.stairs(count, bins, fill=True, color=BLUE, alpha=0.35)
-    axes.plot(result.episode_sor, np.full(len(result.episode_sor), -0.06 * top), "|", color=BLUE, markersize=9)
-    axes.axvline(mean, color=BLUE, linewidth=2)
+    bins, entries = np.linspace(0.0, 1.0, 11), [("no offload requests", BLUE)]
+    count = np.histogram(result.slot_sor, bins)[0]
+    theirs = np.zeros_like(count) if other is None else np.histogram(other.slot_sor, bins)[0]
+    top, mean = max(count.max(), theirs.max()), result.measures["sor"]
+    if len(result.slot_sor):
+        axes.stairs(count, bins, fill=True, color=BLUE, alpha=0.35)
+        axes.plot(result.episode_sor, np.full(len(result.episode_sor), -0.06 * top), "|", color=BLUE, markersize=9)
+        axes.axvline(mean, color=BLUE, linewidth=2)
+        entries = [(f"━ mean {mean:.3f}", BLUE), ("■ slots", "#5b9fc9"), ("❙ episodes", BLUE)]
+    if other is not None:
+        axes.stairs(theirs, bins, **OTHER)
+        asked = len(other.slot_sor) > 0
+        entries.append(beside(f"mean {other.measures['sor']:.3f}" if asked else "no requests"))
     for scenario in (name for name in result.attackers if (name, "sor") in reported):
         value, color = reported[scenario, "sor"], attacker_color(result, scenario, GREY)
         axes.axvline(value, color=color, linewidth=1, linestyle=DASHED)
         style: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "top", "fontsize": 7.5, "zorder": 5, "bbox": BOX}
         axes.text(value - 0.006, 1.22 * top, scenario.removeprefix("attacker_"), color=color, **style)
     axes.set_ylim(-0.12 * top, 1.25 * top)
-    entries = [(f"━ mean {mean:.3f}", BLUE), ("■ slots", "#5b9fc9"), ("❙ episodes", BLUE)]
     return write_key(axes, [*entries, ("╌ the paper's, Table 4", GREY)])
 
 
@@ -183,17 +210,20 @@ def draw_plane(axes: Axes, result: Result) -> None:
     axes.text(1.15, -0.09, "the paper's\nattackers", **style)
 
 
-def draw_battery(axes: Axes, result: Result) -> None:
+def draw_battery(axes: Axes, result: Result, other: Result | None = None) -> None:
     """Draw the battery of every device in one episode, the mean over all episodes, and the threshold."""
     axes.plot(result.battery, color=BLUE, linewidth=0.5, alpha=0.4)
     axes.plot(result.battery_mean, color=BLUE, linewidth=2)
     axes.axhline(result.threshold, color=RED, linewidth=1.2, linestyle="--")
     axes.set(xlim=(0, len(result.battery) - 1), ylim=(0, 1.35 * result.battery[0].max()))
     entries = [("━ mean, thin: devices of one episode", BLUE), (f"╌ threshold {result.threshold:.2f} J", RED)]
+    if other is not None:
+        axes.plot(other.battery_mean, **OTHER)
+        entries.append(beside(f"mean {other.battery_mean.mean():.2f} J"))
     write_key(axes, entries)
 
 
-def draw_reward(axes: Axes, result: Result, reported: Reported) -> None:
+def draw_reward(axes: Axes, result: Result, reported: Reported, other: Result | None = None) -> None:
     """Draw the reward per device and slot and its three terms, Eq. 24."""
     lines = (
         ("reward", "", "0.1", "-", "━"),
@@ -211,30 +241,46 @@ def draw_reward(axes: Axes, result: Result, reported: Reported) -> None:
     if value is not None:
         axes.axhline(value, color=RED, linewidth=1, linestyle=DASHED)
         entries.append((f"╌ paper's reward {value:.2f}", RED))
-    every = np.concatenate(list(result.terms.values()))
+    drawn = list(result.terms.values())
+    if other is not None:
+        drawn.append(other.terms["reward"])
+        axes.plot(slots, drawn[-1], **OTHER)
+        entries.append(beside(f"reward {drawn[-1].mean():.2f}"))
+    every = np.concatenate(drawn)
     low, high = every.min(), max(every.max(), value or 0.0)
     axes.set(xlim=(1, slots[-1]), ylim=(low - 0.6 * (high - low), high + 0.08 * (high - low)))
     write_key(axes, entries[:3], y=0.26)
     write_key(axes, entries[3:], x=0.98, y=0.26)
 
 
-def draw_energy(axes: Axes, result: Result) -> None:
+def draw_energy(axes: Axes, result: Result, other: Result | None = None) -> None:
     """Draw the energy of a device in a slot against C_limit, Eq. 39."""
     slots, (mean, low, high) = slots_of(result.energy), result.energy.T
     axes.fill_between(slots, low, high, color=BLUE, alpha=0.2, linewidth=0)
     axes.plot(slots, mean, color=BLUE, linewidth=2)
     axes.axhline(result.cost_limit, color=RED, linewidth=1.2, linestyle="--")
-    axes.set(xlim=(1, slots[-1]), ylim=(0, 1.5 * max(result.cost_limit, result.energy.max())))
+    top = max(result.cost_limit, result.energy.max())
     entries = [(f"━ mean {result.measures['energy']:.3f} J, band 5-95 %", BLUE)]
-    write_key(axes, [*entries, (f"╌ C_limit {result.cost_limit:.3f} J", RED)])
+    entries.append((f"╌ C_limit {result.cost_limit:.3f} J", RED))
+    if other is not None:
+        axes.plot(slots, other.energy[:, 0], **OTHER)
+        top = max(top, other.energy[:, 0].max())
+        entries.append(beside(f"mean {other.measures['energy']:.3f} J"))
+    axes.set(xlim=(1, slots[-1]), ylim=(0, 1.5 * top))
+    write_key(axes, entries)
 
 
-def draw_offload(axes: Axes, result: Result) -> None:
+def draw_offload(axes: Axes, result: Result, other: Result | None = None) -> None:
     """Draw the share of chunks for which offloading was requested, and of those that were sent."""
     slots, (requested, sent) = slots_of(result.offload), result.offload.T
     axes.fill_between(slots, sent, requested, color=ORANGE, alpha=0.25, linewidth=0)
     axes.plot(slots, requested, color=ORANGE, linestyle="--", linewidth=1.4)
     axes.plot(slots, sent, color=BLUE, linewidth=2)
-    axes.set(xlim=(1, slots[-1]), ylim=(0, 1.35 * max(0.1, result.offload.max())))
+    top = max(0.1, result.offload.max())
     entries = [(f"╌ requested {requested.mean():.1%} of chunks", ORANGE), (f"━ sent {sent.mean():.1%}", BLUE)]
+    if other is not None:
+        axes.plot(slots, other.offload[:, 1], **OTHER)
+        top = max(top, other.offload[:, 1].max())
+        entries.append(beside(f"sent {other.offload[:, 1].mean():.1%}"))
+    axes.set(xlim=(1, slots[-1]), ylim=(0, 1.35 * top))
     write_key(axes, entries)

@@ -25,7 +25,7 @@ Reported = Mapping[tuple[str, str], float]
 
 @dataclass(frozen=True)
 class State:
-    """Five constants of the game, the controller, and the seed of the random episodes."""
+    """Five constants of the game, the controller, the seed of the random episodes, and a controller to compare with."""
 
     gain_db: tuple[float, float]
     battery_capacity: float
@@ -34,6 +34,7 @@ class State:
     cost_limit_fraction: float
     controller: str
     episodes: int = 1
+    beside: str = ""  # name of the other controller; none if empty
 
     def range_of(self, key: str) -> tuple[float, float]:
         """Return a constant as a range; a single value is both of its ends."""

@@ -6,6 +6,7 @@ import html
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,22 @@ from mecpaper.policies.stored import StoredPolicy
 
 WIDE = {"width": "96%"}
 
+NAMES = {
+    "who": "Controller",
+    "beside": "Beside it",
+    "points": "Operating point",
+    "episodes": "Seed of the random episodes",
+    "learner": "Algorithm to train",
+    "length": "Episodes to train",
+    "snippet": "Lines for params.yaml",
+    "picture": "Seven panels of what was played; the tiles above have the measures as numbers",
+    "live": "Learning curves of the training",
+} | {key: text for key, (text, *_) in SLIDERS.items()}
+"""What a screen reader says of each control and picture."""
+
+NOBODY = ("nobody", "")
+"""The choice of no other controller."""
+
 
 class LiveTab:
     """Buttons and curve of a live training.
@@ -53,8 +70,9 @@ class LiveTab:
         self.training: LiveTraining | None = None
         self.figure: Figure | None = None
         learners = [(ALGORITHMS[key].label, key) for key in LEARNERS]
-        self.learner = widgets.Dropdown(options=learners, layout={"width": "150px"})
-        self.length = widgets.IntSlider(value=200, min=40, max=800, step=40, layout={"width": "260px"})
+        self.learner = marked(widgets.Dropdown(options=learners, layout={"width": "150px"}), "learner")
+        length = widgets.IntSlider(value=200, min=40, max=800, step=40, layout={"width": "260px"})
+        self.length = marked(length, "length")
         self.start = marked(widgets.Button(description="▶ Train", button_style="primary"), "start")
         self.stop = marked(widgets.Button(description="■ Stop", disabled=True), "stop")
         self.start.on_click(self.begin)
@@ -155,8 +173,9 @@ class Explorer:
 
     def _build(self) -> None:
         self.controller = marked(widgets.Dropdown(options=self._choices(), layout=WIDE), "who")
-        self.points = widgets.Dropdown(options=self._points(), layout=WIDE)
-        self.episodes = widgets.BoundedIntText(value=1, min=1, max=9999, layout={"width": "90px"})
+        self.beside = marked(widgets.Dropdown(options=[NOBODY, *self._choices()], layout=WIDE), "beside")
+        self.points = marked(widgets.Dropdown(options=self._points(), layout=WIDE), "points")
+        self.episodes = marked(widgets.BoundedIntText(value=1, min=1, max=9999, layout={"width": "90px"}), "episodes")
         self.sliders: dict[str, Any] = {}
         self.hints = {key: widgets.HTML() for key in SLIDERS}
         self.papers = {key: ", ".join(span(*value) for value in values_of(self.settings, key)) for key in SLIDERS}
@@ -179,8 +198,8 @@ class Explorer:
         self.picture = marked(widgets.Image(format="png", layout=layout), "picture")
         layout = {"width": "100%", "max_width": "900px", "height": "170px"}
         self.snippet = marked(widgets.Textarea(disabled=True, layout=layout), "snippet")
-        first = [title("Controller"), self.controller, self.seed, title("Operating point"), self.points]
-        first += [title("Seed of the random episodes"), self.episodes]
+        first = [title(NAMES["who"]), self.controller, self.seed, title(NAMES["beside"]), self.beside]
+        first += [title(NAMES["points"]), self.points, title(NAMES["episodes"]), self.episodes]
         columns = [first, [rows[key] for key in ("gain_db", "battery_capacity", "harvest_fraction")]]
         columns.append([rows["devices"], rows["cost_limit_fraction"], self.notice])
         third = {"width": "32%", "min_width": "250px", "margin": "0 1% 0 0"}
@@ -191,7 +210,7 @@ class Explorer:
         moved = widgets.HBox([self.undo, self.change], layout={"align_items": "center"})
         top = [widgets.HTML(parts.CSS), controls, moved, self.numbers, self.picture]
         self.view = widgets.VBox([*top, widgets.HTML(line("hint", parts.THIRD_PANEL)), self.footer, tabs])
-        for widget in (*self.sliders.values(), self.controller, self.episodes):
+        for widget in (*self.sliders.values(), self.controller, self.beside, self.episodes):
             widget.observe(lambda change: self.redraw.request(), "value")
         self.points.observe(self._move_to_point, "value")
 
@@ -222,15 +241,18 @@ class Explorer:
         # Rounding turns the sliders' binary fractions into the decimals of params.yaml.
         values: dict[str, Any] = {key: np.round(slider.value, 6).tolist() for key, slider in self.sliders.items()}
         values["gain_db"] = tuple(values["gain_db"])
-        return State(**values, controller=self.controller.value, episodes=self.episodes.value)
+        who = {"controller": self.controller.value, "beside": self.beside.value}
+        return State(**values, **who, episodes=self.episodes.value)
 
     def refresh(self) -> None:
         """Compute and draw the current state; show the problem of an invalid state at its control."""
         started, state = time.perf_counter(), self.state
-        if state.controller == "planner" and "planner" not in self.policies:
+        if "planner" in (state.controller, state.beside) and "planner" not in self.policies:
             return self._search()
+        rival = replace(state, controller=state.beside)
         try:
             result = compute(self.settings, state, self.policies)
+            other = compute(self.settings, rival, self.policies) if state.beside else None
             at_default = self._at_default(state, result)
         except ConfigError as error:
             return self._hint(state, str(error))
@@ -245,16 +267,17 @@ class Explorer:
         # The paper prints its numbers for its own algorithm.
         policy = self._trained(state)
         reported = self.reported if policy is not None and policy.algorithm == "cpo_maddpg" else {}
-        self.numbers.value = parts.tiles(result, at_default, reported)
-        self.picture.value = png(draw(result, reported, self.figure))
+        self.numbers.value = parts.tiles(result, at_default, reported, other)
+        self.picture.value = png(draw(result, reported, self.figure, other))
         self.notice.value = "".join(line("note", text) for text in result.notices)
         self._show_snippet(state)
         self.drawn += 1
         # The first drawing includes one-time costs.
         spent = f"; drawn in {1e3 * (time.perf_counter() - started):.0f} ms" if self.drawn > 1 else ""
         played = f"{max(1, DEVICE_EPISODES // state.devices)} episodes without exploration noise"
-        text = html.escape(f"{result.label}: {state}; {played}{spent}")
-        self.footer.value = f'<span class="mx-hint" data-drawn="{self.drawn}">{text}</span>'
+        beside = f" beside {other.label}" if other else ""
+        text = html.escape(f"{result.label}{beside}: {state}; {played}{spent}")
+        self.footer.value = f'<span class="mx-hint" data-drawn="{self.drawn}">{text}</span>{parts.named(NAMES)}'
 
     def _search(self) -> None:
         """Search a plan in a thread, and redraw when it is found."""
@@ -328,7 +351,8 @@ class Explorer:
         """Return to the state before the last drawing."""
         before = self.back = self.history.pop()
         self._move(before)
-        self.controller.value, self.episodes.value = before.controller, before.episodes
+        self.controller.value, self.beside.value = before.controller, before.beside
+        self.episodes.value = before.episodes
 
     def _add(self, policy: StoredPolicy) -> None:
         """Add a policy that was trained live to the list of controllers, once."""
@@ -339,6 +363,7 @@ class Explorer:
             return
         self.policies[key] = policy
         # New options reset the choice.
-        chosen = self.controller.value
-        self.controller.options = self._choices()
-        self.controller.value = chosen
+        for menu, more in ((self.controller, []), (self.beside, [NOBODY])):
+            chosen = menu.value
+            menu.options = [*more, *self._choices()]
+            menu.value = chosen

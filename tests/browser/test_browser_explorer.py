@@ -168,7 +168,11 @@ def test_in_jupyterlab_a_training_is_watched_and_stopped(browser_page, console_e
     assert console_errors == []
 
 
-def test_under_voila(browser_page, console_errors, voila, screenshots):
+UNNAMED = ("aria-command-name", "aria-input-field-name", "button-name", "image-alt", "label", "select-name")
+"""Rules of axe-core on controls and pictures without a name."""
+
+
+def test_under_voila(browser_page, console_errors, voila, findings, screenshots):
     page = browser_page
     # Voila asks a public server for icons, of which this page has none.
     page.route(re.compile("^https://"), lambda route: route.fulfill(body="", content_type="text/css"))
@@ -180,4 +184,9 @@ def test_under_voila(browser_page, console_errors, voila, screenshots):
     assert picture(page) != first
     assert "the actors repeat" in page.locator(".mx-note").inner_text()
     page.screenshot(path=screenshots / "explorer_6_voila.png", full_page=True)
+    page.locator(".mx-beside select").select_option(label="All local, middle of every range")
+    wait_for_drawing(page, "beside All local, middle of every range")
+    assert page.locator(".mx-tile .mx-other").count() == page.locator(".mx-tile").count()
+    page.screenshot(path=screenshots / "explorer_7_beside.png", full_page=True)
+    assert [found for found in findings() if found.startswith(UNNAMED)] == []
     assert console_errors == []
