@@ -77,13 +77,14 @@ def _shorten(app: object, env: object) -> None:
 
 
 def _sidebar(app: object, page: str, template: str, context: dict, tree: object) -> None:
-    """Make the sidebar of a page from them."""
+    """Make the sidebar of a page from them; beside source code, which is half of the pages, its first level is enough."""
     complete, make = app.env.tocs, context.get("toctree")
+    less = {"maxdepth": 1} if page.startswith("source/") else {}
 
     def made(**options: object) -> str:
         app.env.tocs = app.titles
         try:
-            return make(**options)
+            return make(**options | less)
         finally:
             app.env.tocs = complete
 

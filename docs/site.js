@@ -1,5 +1,5 @@
-// Filters for the table of verdicts, data frames with one header row, columns of numbers to the right, and pictures
-// that open alone, to be enlarged.
+// Filters for the table of verdicts, data frames with one header row and no empty headers, columns of numbers to the
+// right, tables that the keyboard scrolls, and pictures that open alone, to be enlarged.
 for (const table of document.querySelectorAll("table.verdicts")) {
   const rows = [...table.tBodies[0].rows], bar = document.createElement("p"), count = document.createElement("span");
   const words = (cell) => cell.querySelector(".verdict") ? [cell.innerText.trim()] : cell.innerText.trim().split(", ");
@@ -27,6 +27,8 @@ for (const head of document.querySelectorAll("table.dataframe thead")) {
   both.forEach(([low, high], place) => { above.cells[place].innerText = low || high; });
   last.remove();
 }
+for (const empty of document.querySelectorAll("table.dataframe th:empty")) empty.replaceWith(document.createElement("td"));
+for (const box of document.querySelectorAll(".table-wrapper")) box.tabIndex = 0;
 for (const table of document.querySelectorAll("article table")) {
   const rows = [...table.rows], number = /^[-+]?\d[\d.e+-]*( ?(%|[±[(][^a-z]*))?$/;
   for (let place = 0; place < rows[0].cells.length; place++) {

@@ -122,7 +122,8 @@ def test_benchmarl_trains_in_the_game_and_gets_its_cost(root, tmp_path):
         pytest.skip("BenchMARL has an environment of its own: make benchmarl")
     # In a folder of its own the installed package is tried, not the one beside the example.
     command = [python, root / "examples" / "benchmarl_maddpg.py", "--episodes", "40"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    own = os.environ | {"MECPAPER_ROOT": str(root)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=own)
     assert done.returncode == 0, done.stderr
     lines = re.findall(r"(?m)^reward (\S+), energy (\S+) J, limit 0\.4 J$", done.stdout)
     rewards, energies = ([float(line[place]) for line in lines] for place in (0, 1))

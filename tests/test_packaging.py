@@ -77,7 +77,7 @@ def read_yaml(name):
     return YAML(typ="safe").load((ROOT / name).read_text(encoding="utf-8"))
 
 
-RELEASED = ["make audit", "make sbom", "make site"]
+RELEASED = ["make benchmarl", "make audit", "make sbom", "make site"]
 """What the workflow runs besides continuous integration."""
 
 

@@ -58,11 +58,13 @@ def test_a_program_that_fails_stops_the_others_and_is_reported(several, tmp_path
 
 
 SCRIPT = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from mecpaper.config import Config, named, parse
 from mecpaper.training.experiments import train
 if __name__ == "__main__":
+    # What a shell starts in the background would not hear of Ctrl-C, and neither would this test's programs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config = parse(Config, json.loads(Path(sys.argv[1]).read_text()))
     train(named(config), Path(sys.argv[2]), progress=lambda done, *_: print(done, flush=True), processes=2)
 """

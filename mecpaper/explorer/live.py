@@ -1,18 +1,21 @@
-"""Short trainings in a thread that can be watched and stopped, and the figure of their learning curve."""
+"""Short trainings in a thread that can be watched and stopped, the figure of their learning curve, and their tab."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import ipywidgets as widgets
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from mecpaper.config import ALGORITHMS, Config, Experiment, parse, resolve
+from mecpaper.config import ALGORITHMS, Config, ConfigError, Experiment, parse, resolve
 from mecpaper.config.schema import EvaluationConfig, ScaleConfig
-from mecpaper.explorer.plots import BLUE, RED, clear, round_ticks, write_key
+from mecpaper.explorer.parts import in_this_loop, line, marked
+from mecpaper.explorer.plots import BLUE, RED, clear, png, round_ticks, write_key
 from mecpaper.explorer.state import NAME, State, game_of, state_of
 from mecpaper.policies.stored import StoredPolicy
 from mecpaper.report.figures import STYLE
@@ -128,3 +131,91 @@ def draw_live(training: LiveTraining, figure: Figure | None = None) -> Figure:
             axes.set(xlim=(0, training.episodes), ylim=(low - room, high + 3.5 * room))
             write_key(axes, entries, step=0.11)
     return figure
+
+
+class LiveTab:
+    """Buttons and curve of a live training.
+
+    `state` returns the state to train on, `trained` receives the policy at the end of a training, and the lock `turn`
+    is held while the page changes.
+    """
+
+    def __init__(
+        self, settings: Config, state: Callable[[], State], trained: Callable[[StoredPolicy], None], turn: Any
+    ) -> None:
+        self.settings, self.state, self.trained, self.turn = settings, state, trained, turn
+        self.training: LiveTraining | None = None
+        self.figure: Figure | None = None
+        learners = [(ALGORITHMS[key].label, key) for key in LEARNERS]
+        self.learner = marked(widgets.Dropdown(options=learners, layout={"width": "150px"}), "learner")
+        length = widgets.IntSlider(value=200, min=40, max=800, step=40, layout={"width": "260px"})
+        self.length = marked(length, "length")
+        self.start = marked(widgets.Button(description="▶ Train", button_style="primary"), "start")
+        self.stop = marked(widgets.Button(description="■ Stop", disabled=True), "stop")
+        self.start.on_click(self.begin)
+        self.stop.on_click(self.end)
+        self.bar = widgets.IntProgress(min=0, max=1, value=0, layout={"width": "180px"})
+        self.text = widgets.HTML()
+        layout = {"width": "100%", "max_width": "1000px", "display": "none"}
+        self.picture = marked(widgets.Image(format="png", layout=layout), "live")
+        row = [self.learner, widgets.Label("episodes"), self.length, self.start, self.stop, self.bar]
+        wrapped = widgets.HBox(row, layout={"flex_flow": "row wrap", "align_items": "center"})
+        self.view = widgets.VBox([wrapped, self.text, self.picture])
+        self.say(
+            "Trains on the setting above from scratch, with one seed, in the background; no file is written. A few "
+            "hundred episodes show how learning starts; they are not a result."
+        )
+
+    def say(self, text: str, kind: str = "hint") -> None:
+        """Show a line under the buttons."""
+        self.text.value = line(kind, text)
+
+    def begin(self, button: Any) -> None:
+        """Start a training on the current state."""
+        if self.training is not None and self.training.status == "training":
+            return
+        soon = in_this_loop()
+        try:
+            state, length = self.state(), self.length.value
+            training = LiveTraining(self.settings, state, self.learner.value, length, lambda: soon(self.show))
+        except ConfigError as error:
+            return self.say(str(error), "error")
+        self.training = training
+        self.start.disabled, self.stop.disabled = True, False
+        self.bar.max, self.bar.value = length, 0
+        self.say("Starting …")
+        training.start()
+
+    def end(self, button: Any) -> None:
+        """Stop the training."""
+        if self.training is not None:
+            self.training.stop()
+        self.stop.disabled = True
+
+    def show(self) -> None:
+        """Update curve, bar and text of the training; at its end, hand over the policy."""
+        with self.turn:
+            training = self.training
+            if training is None:
+                return
+            done = 0.0
+            if training.curve:
+                done, reward, energy, _ = training.curve[-1]
+                self.bar.value = int(done)
+                self.figure = draw_live(training, self.figure)
+                self.picture.value = png(self.figure)
+                self.picture.layout.display = None
+                self.say(
+                    f"{ALGORITHMS[training.algorithm].label}, {training.state}: {done:g} of {training.episodes} "
+                    f"episodes, reward {reward:.3f}, energy {energy:.3f} J"
+                )
+            if training.status != "training":
+                self.start.disabled, self.stop.disabled = False, True
+            if training.status == "failed":
+                self.say(training.problem, "error")
+            elif training.status == "stopped" and training.policy is None:
+                self.say("Stopped before the first episode; nothing was learned.")
+            elif training.policy is not None:
+                self.trained(training.policy)
+                end = "Stopped" if training.status == "stopped" else "Done"
+                self.say(f"{end} after {done:g} episodes; the policy is now in the list of controllers.")

@@ -6,7 +6,7 @@ import asyncio
 import html
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
@@ -23,6 +23,19 @@ SLIDERS: dict[str, tuple[str, type, float, float, float, str]] = {
     "cost_limit_fraction": ("Energy limit C_limit, of B_max", widgets.FloatSlider, 0.005, 0.2, 0.005, ".3f"),
 }
 """Sliders by key of params.yaml: title, widget, minimum, maximum, step and format."""
+
+NAMES = {
+    "who": "Controller",
+    "beside": "Beside it",
+    "points": "Operating point",
+    "episodes": "Seed of the random episodes",
+    "learner": "Algorithm to train",
+    "length": "Episodes to train",
+    "snippet": "Lines for params.yaml",
+    "picture": "Seven panels of what was played; the tiles above have the measures as numbers",
+    "live": "Learning curves of the training",
+} | {key: text for key, (text, *_) in SLIDERS.items()}
+"""What a screen reader says of each control and picture, by the name given to `marked`."""
 
 TILES = {
     "reward": ("reward per slot", "{:.3f}"),
@@ -70,16 +83,13 @@ def marked(widget: Any, name: str) -> Any:
     return widget
 
 
-def named(names: Mapping[str, str]) -> str:
+def named() -> str:
     """Return an invisible image that names controls and pictures for a screen reader when the page shows it.
 
     ipywidgets names a control by a label beside it alone; the titles here stand above.
-
-    Args:
-        names: text by the name given to `marked`.
     """
     script = (
-        f"for (const [name, text] of Object.entries({json.dumps(dict(names))})) "
+        f"for (const [name, text] of Object.entries({json.dumps(NAMES)})) "
         "for (const part of document.querySelectorAll("
         "`img.mx-${name}, .mx-${name} :is(select, input, textarea, [role=slider])`)) "
         "part.setAttribute(part.tagName === 'IMG' ? 'alt' : 'aria-label', text)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,11 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from mecpaper.config import Config, ConfigError, find_root, load
-from mecpaper.config.registry import ALGORITHMS
 from mecpaper.env.game import Game
 from mecpaper.explorer import parts
-from mecpaper.explorer.live import LEARNERS, LiveTraining, draw_live
+from mecpaper.explorer.live import LiveTab
 from mecpaper.explorer.parts import SLIDERS, LastOnly, in_this_loop, line, marked, title
 from mecpaper.explorer.playing import DEVICE_EPISODES, Result, compute
 from mecpaper.explorer.plots import canvas, draw, png
@@ -39,109 +36,8 @@ from mecpaper.policies.stored import StoredPolicy
 
 WIDE = {"width": "96%"}
 
-NAMES = {
-    "who": "Controller",
-    "beside": "Beside it",
-    "points": "Operating point",
-    "episodes": "Seed of the random episodes",
-    "learner": "Algorithm to train",
-    "length": "Episodes to train",
-    "snippet": "Lines for params.yaml",
-    "picture": "Seven panels of what was played; the tiles above have the measures as numbers",
-    "live": "Learning curves of the training",
-} | {key: text for key, (text, *_) in SLIDERS.items()}
-"""What a screen reader says of each control and picture."""
-
 NOBODY = ("nobody", "")
 """The choice of no other controller."""
-
-
-class LiveTab:
-    """Buttons and curve of a live training.
-
-    `state` returns the state to train on, `trained` receives the policy at the end of a training, and the lock `turn`
-    is held while the page changes.
-    """
-
-    def __init__(
-        self, settings: Config, state: Callable[[], State], trained: Callable[[StoredPolicy], None], turn: Any
-    ) -> None:
-        self.settings, self.state, self.trained, self.turn = settings, state, trained, turn
-        self.training: LiveTraining | None = None
-        self.figure: Figure | None = None
-        learners = [(ALGORITHMS[key].label, key) for key in LEARNERS]
-        self.learner = marked(widgets.Dropdown(options=learners, layout={"width": "150px"}), "learner")
-        length = widgets.IntSlider(value=200, min=40, max=800, step=40, layout={"width": "260px"})
-        self.length = marked(length, "length")
-        self.start = marked(widgets.Button(description="▶ Train", button_style="primary"), "start")
-        self.stop = marked(widgets.Button(description="■ Stop", disabled=True), "stop")
-        self.start.on_click(self.begin)
-        self.stop.on_click(self.end)
-        self.bar = widgets.IntProgress(min=0, max=1, value=0, layout={"width": "180px"})
-        self.text = widgets.HTML()
-        layout = {"width": "100%", "max_width": "1000px", "display": "none"}
-        self.picture = marked(widgets.Image(format="png", layout=layout), "live")
-        row = [self.learner, widgets.Label("episodes"), self.length, self.start, self.stop, self.bar]
-        wrapped = widgets.HBox(row, layout={"flex_flow": "row wrap", "align_items": "center"})
-        self.view = widgets.VBox([wrapped, self.text, self.picture])
-        self.say(
-            "Trains on the setting above from scratch, with one seed, in the background; no file is written. A few "
-            "hundred episodes show how learning starts; they are not a result."
-        )
-
-    def say(self, text: str, kind: str = "hint") -> None:
-        """Show a line under the buttons."""
-        self.text.value = line(kind, text)
-
-    def begin(self, button: Any) -> None:
-        """Start a training on the current state."""
-        if self.training is not None and self.training.status == "training":
-            return
-        soon = in_this_loop()
-        try:
-            state, length = self.state(), self.length.value
-            training = LiveTraining(self.settings, state, self.learner.value, length, lambda: soon(self.show))
-        except ConfigError as error:
-            return self.say(str(error), "error")
-        self.training = training
-        self.start.disabled, self.stop.disabled = True, False
-        self.bar.max, self.bar.value = length, 0
-        self.say("Starting …")
-        training.start()
-
-    def end(self, button: Any) -> None:
-        """Stop the training."""
-        if self.training is not None:
-            self.training.stop()
-        self.stop.disabled = True
-
-    def show(self) -> None:
-        """Update curve, bar and text of the training; at its end, hand over the policy."""
-        with self.turn:
-            training = self.training
-            if training is None:
-                return
-            done = 0.0
-            if training.curve:
-                done, reward, energy, _ = training.curve[-1]
-                self.bar.value = int(done)
-                self.figure = draw_live(training, self.figure)
-                self.picture.value = png(self.figure)
-                self.picture.layout.display = None
-                self.say(
-                    f"{ALGORITHMS[training.algorithm].label}, {training.state}: {done:g} of {training.episodes} "
-                    f"episodes, reward {reward:.3f}, energy {energy:.3f} J"
-                )
-            if training.status != "training":
-                self.start.disabled, self.stop.disabled = False, True
-            if training.status == "failed":
-                self.say(training.problem, "error")
-            elif training.status == "stopped" and training.policy is None:
-                self.say("Stopped before the first episode; nothing was learned.")
-            elif training.policy is not None:
-                self.trained(training.policy)
-                end = "Stopped" if training.status == "stopped" else "Done"
-                self.say(f"{end} after {done:g} episodes; the policy is now in the list of controllers.")
 
 
 class Explorer:
@@ -198,8 +94,8 @@ class Explorer:
         self.picture = marked(widgets.Image(format="png", layout=layout), "picture")
         layout = {"width": "100%", "max_width": "900px", "height": "170px"}
         self.snippet = marked(widgets.Textarea(disabled=True, layout=layout), "snippet")
-        first = [title(NAMES["who"]), self.controller, self.seed, title(NAMES["beside"]), self.beside]
-        first += [title(NAMES["points"]), self.points, title(NAMES["episodes"]), self.episodes]
+        first = [title(parts.NAMES["who"]), self.controller, self.seed, title(parts.NAMES["beside"]), self.beside]
+        first += [title(parts.NAMES["points"]), self.points, title(parts.NAMES["episodes"]), self.episodes]
         columns = [first, [rows[key] for key in ("gain_db", "battery_capacity", "harvest_fraction")]]
         columns.append([rows["devices"], rows["cost_limit_fraction"], self.notice])
         third = {"width": "32%", "min_width": "250px", "margin": "0 1% 0 0"}
@@ -277,7 +173,7 @@ class Explorer:
         played = f"{max(1, DEVICE_EPISODES // state.devices)} episodes without exploration noise"
         beside = f" beside {other.label}" if other else ""
         text = html.escape(f"{result.label}{beside}: {state}; {played}{spent}")
-        self.footer.value = f'<span class="mx-hint" data-drawn="{self.drawn}">{text}</span>{parts.named(NAMES)}'
+        self.footer.value = f'<span class="mx-hint" data-drawn="{self.drawn}">{text}</span>{parts.named()}'
 
     def _search(self) -> None:
         """Search a plan in a thread, and redraw when it is found."""
