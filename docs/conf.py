@@ -77,7 +77,7 @@ def _shorten(app: object, env: object) -> None:
 
 
 def _sidebar(app: object, page: str, template: str, context: dict, tree: object) -> None:
-    """Make the sidebar of a page from them; beside source code, which is half of the pages, its first level is enough."""
+    """Make the sidebar of a page from them; beside source code, half of all pages, its first level is enough."""
     complete, make = app.env.tocs, context.get("toctree")
     less = {"maxdepth": 1} if page.startswith("source/") else {}
 
