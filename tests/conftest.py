@@ -39,14 +39,14 @@ def small(settings: config.Config) -> config.Config:
     """The same with 4 devices, 2 chunks, 5 slots, narrow networks and a few episodes."""
     data = settings.model_dump()
     data["game"] |= {"devices": 4, "chunks": 2, "slots": 5}
-    data["scenarios"] = {"default": {}, "users_30": {"devices": 6}, "short": {"reduced": True}}
+    data["scenarios"] = {"default": {}, "users_30": {"devices": 6}, "short": {"effort": "reduced"}}
     data["experiments"] = {name: ["default"] for name in data["experiments"]}
     data["policies"] = ["default"]
     data["learning"] |= {"hidden": [16, 16, 8], "batch": 8, "buffer": 200, "warmup_fraction": 0.1}
     data["evaluation"] |= {"curve_episodes": 1, "final_episodes": 2}
     scale = data["scales"][data["scale"]]
     scale |= {"seeds": [1, 2], "episodes": 16, "episodes_at_once": 2, "slots_per_update": 2, "curve_every": 4}
-    scale |= {"reduced": {"seeds": [3], "episodes_at_once": 2, "slots_per_update": 4}}
+    scale["efforts"] = {"reduced": {"seeds": [3], "slots_per_update": 4}}
     return config.parse(config.Config, data)
 
 

@@ -418,6 +418,18 @@ def test_eq44_the_cost_channel_is_not_gated_by_feasibility(settings):
     assert not torch.equal(weights["met"], weights["none"])
 
 
+def test_d24_a_gate_stays_as_it_was_last_judged(settings):
+    # In a round without an episode to judge by, the excess is 0.
+    learner = make(CPOMADDPG, tiny_game(settings), settings, gated=True)
+    batch = random_batch(learner.game, source())
+    opened = []
+    for excess in (0.0, 5.0, 0.0, 0.0, -5.0, 0.0):
+        learn(learner, batch, excess)
+        opened.append(bool(learner.gate.any()))
+    assert opened == [False, True, True, True, False, False]
+    assert torch.equal(learner.tensors()["gate"], learner.gate)
+
+
 # Two stacks of two weight tensors with one weight each. Norms over a stack: g_r 5 and 1, g_c 10 and 0.5.
 REWARD_GRADIENT = ([[[3.0]], [[0.0]]], [[[4.0]], [[1.0]]])
 COST_GRADIENT = ([[[0.0]], [[0.5]]], [[[10.0]], [[0.0]]])

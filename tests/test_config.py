@@ -86,7 +86,7 @@ def test_a_scale_that_does_not_exist(root, tmp_path):
 
 def test_a_scale_may_have_any_name_and_is_chosen_by_it(settings):
     data = settings.model_dump()
-    data["scales"] = {"lunch-break": data["scales"]["demo"]}
+    data["scales"]["lunch-break"] = data["scales"].pop("demo")
     data["scale"] = "lunch-break"
     chosen = config.parse(config.Config, data)
     assert chosen.run == chosen.scales["lunch-break"] == settings.scales["demo"]
@@ -174,3 +174,24 @@ def test_joined_names_that_no_folder_can_have_are_refused_in_one_line(small, tmp
     assert "\n" not in str(caught.value)
     longest = config.resolve(chosen, "random", "+".join((names[2], names[2], names[2], "default")))
     assert experiments.train([longest], tmp_path) == [longest]
+
+
+def test_an_effort_changes_what_a_scale_spends_on_its_scenarios(settings):
+    data = settings.model_dump()
+    data["scales"]["demo"]["efforts"] = {"long": {"episodes": 8 * data["scales"]["demo"]["episodes"], "seeds": [9]}}
+    chosen = config.parse(config.Config, data | {"scale": "demo"})
+    short, long = (config.resolve(chosen, "maddpg", name).scale for name in ("default", "long"))
+    assert long.seeds == [9] and long.episodes == 8 * short.episodes
+    assert long.episodes_at_once == short.episodes_at_once and long.slots_per_update == short.slots_per_update
+    # A scale that does not list the effort spends on it what it spends on all, under the same key.
+    assert config.resolve(chosen, "maddpg", "users_30").scale.seeds == short.seeds
+    # Later names override earlier ones.
+    assert config.resolve(settings, "maddpg", "users_30+long").scale.episodes == 8500
+    data["scenarios"]["long"] = {"effort": "longer"}
+    with pytest.raises(ConfigError, match=r"scenarios\.long\.effort = 'longer': one of reduced, long"):
+        config.parse(config.Config, data)
+    data["scenarios"]["long"] = {"effort": "long"}
+    data["scales"]["demo"]["efforts"]["long"]["curve_every"] = 33
+    chosen = config.parse(config.Config, data | {"scale": "demo"})
+    with pytest.raises(ConfigError, match=r"^scales\.demo\.efforts\.long\.curve_every = 33: a multiple of"):
+        config.resolve(chosen, "maddpg", "long")

@@ -201,9 +201,9 @@ def changes(draw, section, devices, maximum=8):
 
 @st.composite
 def scenarios(draw, devices):
-    """What a scenario may change: the game flat with its readings, `learning`, the algorithms' sections, `reduced`."""
+    """What a scenario may change: the game flat with its readings, `learning`, the algorithms' sections, `effort`."""
     parts = draw(changes(GameConfig, devices, maximum=3)) | draw(changes(Readings, devices, maximum=2))
-    parts |= draw(st.sampled_from([{}, {"reduced": True}, {"reduced": False}]))
+    parts |= draw(st.sampled_from([{}, {"effort": "reduced"}, {"effort": None}]))
     if draw(st.booleans()):
         parts["learning"] = draw(changes(LearningConfig, devices, maximum=3))
     for name in draw(st.lists(st.sampled_from(list(OWN)), max_size=2, unique=True)):
@@ -214,16 +214,16 @@ def scenarios(draw, devices):
 
 
 @st.composite
-def scales(draw):
-    """A scale that makes at least three updates, whatever is drawn."""
-    at_once = draw(st.integers(1, SIZES["episodes_at_once"]))
+def scales(draw, least):
+    """A scale that makes at least three updates, whatever is drawn, with so many episodes at once or more."""
+    at_once = draw(st.integers(least, SIZES["episodes_at_once"]))
     slots_per_update = draw(st.integers(1, SIZES["slots_per_update"]))
     rounds = 3 * slots_per_update
     seeds = draw(st.lists(numbers(kind_of(Seed)), min_size=1, max_size=2, unique=True))
     return {
         "planner_restarts": 1, "seeds": seeds, "episodes": 2 * rounds * at_once,
         "episodes_at_once": at_once, "slots_per_update": slots_per_update, "curve_every": rounds * at_once,
-        "reduced": {"seeds": seeds[:1], "episodes_at_once": at_once, "slots_per_update": slots_per_update},
+        "efforts": {"reduced": {"seeds": seeds[:1], "slots_per_update": slots_per_update}},
     }  # fmt: skip
 
 
@@ -240,7 +240,7 @@ def valid(draw, algorithm):
     data["learning"] |= draw(changes(LearningConfig, devices))
     data["evaluation"] |= {"curve_episodes": 1, "final_episodes": 1} | draw(changes(EvaluationConfig, devices))
     data["figures"] |= draw(changes(FigureConfig, devices, maximum=3))
-    data["scales"], data["scale"] = {"smoke": draw(scales())}, "smoke"
+    data["scales"], data["scale"] = {"smoke": draw(scales(2 if algorithm == "mappo" else 1))}, "smoke"
     data["tuning"] |= {"off_policy": {"base": {}}, "mappo": {"base": {}}}
     data["tuning"]["mappo"]["one"] = draw(changes(MAPPOConfig, devices, maximum=2))
     data["planner"]["cycles_per_bit"] = [data["game"]["cycles_per_bit"]]
@@ -292,6 +292,9 @@ def test_a_valid_configuration_trains_without_a_crash_or_a_nan(algorithm, data):
 
 MISSING = object()
 """In place of a wrong value: the key is taken out."""
+
+OPTIONAL = {("scales", "smoke"), ("scales", "smoke", "efforts"), ("algorithms",)}
+"""Places that may be left out."""
 
 ANYTHING = [None, True, 3, -1, 1.5, math.nan, math.inf, "3", "nowhere", "", [], ["nowhere"], {}, {"nowhere": 1}]
 
@@ -372,7 +375,7 @@ def places():
     nested = [*((name,) for name in OWN), *((*one, name) for name in OWN), base, ("tuning", "mappo", "base")]
     for place, (path, kind) in itertools.product(nested, simple(LearningConfig).items()):
         found[(*place, "learning", *path)] = kind
-    return found | {(*one, "reduced"): Kind(bool)}
+    return found
 
 
 PLACES = places()
@@ -410,7 +413,8 @@ RULES = {
     ("tuning", "mappo", "base", "learning"): [3, {"batch": 41}],
     ("scale",): ["huge", "demo", "", "smoke\n"],
     ("scales", "smoke", "seeds"): [[1, 1]],
-    ("scales", "smoke", "reduced", "seeds"): [[0, 0]],
+    ("scales", "smoke", "efforts", "reduced", "seeds"): [[0, 0]],
+    ("scenarios", "one", "effort"): ["", "huge", 3, True, ["reduced"]],
     ("scales", "smoke", "curve_every"): [3],
     ("scales", "smoke", "episodes"): [6],
     ("scales", "smoke", "scale"): ["demo", "smoke"],
@@ -451,7 +455,7 @@ def wrong_places(draw):
     if sort == "unknown":
         name = draw(st.sampled_from(["nowhere", "<one", "float", "[key", "two\nlines", "bell\a"]) | st.text(min_size=1))
         return sort, (*draw(st.sampled_from(OWNED)), name), draw(st.sampled_from(ANYTHING))
-    return sort, draw(st.sampled_from(sorted(set(KINDS) - {("scales", "smoke"), ("algorithms",)}))), MISSING
+    return sort, draw(st.sampled_from(sorted(set(KINDS) - OPTIONAL))), MISSING
 
 
 def flat(text):

@@ -1,11 +1,13 @@
 """MAPPO's pieces on literal arrays. Whole problems are in test_known_answers.py."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from mecpaper.algorithms.learner import Tally
 from mecpaper.algorithms.mappo import Moments, advantages, centred, clipped_slope, log_probability, standardised
-from mecpaper.config import resolve
+from mecpaper.config import ConfigError, resolve
 from mecpaper.env.streams import Stream
 from mecpaper.training.loop import Training
 
@@ -71,6 +73,17 @@ def test_d39_no_slot_is_better_than_another_as_such():
     left = torch.arange(4.0, dtype=torch.float64).view(4, 1, 1, 1)
     torch.testing.assert_close(centred(estimate + 10.0 * left), found)
     torch.testing.assert_close(found[..., 0] - found[..., 1], estimate[..., 0] - estimate[..., 1])
+
+
+def test_advantages_without_a_baseline_in_their_slot_are_refused(small):
+    experiment = resolve(small, "mappo", "default")
+    alone = replace(experiment, scale=experiment.scale.model_copy(update={"episodes_at_once": 1}))
+    assert Training(alone).learner
+    team = replace(alone, own=alone.own.model_copy(update={"advantage": "team"}))
+    single = replace(alone, game=alone.game.changed(devices=1))
+    for wrong, whose in ((team, "team"), (single, "own")):
+        with pytest.raises(ConfigError, match=f"^mappo.advantage = '{whose}': two episodes at once or more"):
+            Training(wrong)
 
 
 def test_moments_are_those_of_the_first_returns_and_then_forget_them():

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from mecpaper.__main__ import main
 from mecpaper.config import ConfigError, resolve, with_changes
 from mecpaper.explorer import live, state_of
 from mecpaper.store import results
@@ -34,6 +35,16 @@ def test_what_does_not_fit_is_refused_with_what_does(small, tmp_path, monkeypatc
         with pytest.raises(ConfigError, match=key):
             more = with_changes(small, [f"{key}={int(fits) * 1.01:.0f}"])
             memory.processes_that_fit([[resolve(more, algorithm, "default")]], 1)
+
+
+def test_episodes_that_do_not_fit_are_not_begun(root, monkeypatch, capsys):
+    monkeypatch.setenv("MECPAPER_ROOT", str(root))
+    monkeypatch.setattr(memory, "free", lambda: 1e6)
+    large = "--set", "game.devices=100", "--set", "game.slots=1000"
+    for command in (["eval", "random"], ["plan"]):
+        assert main([*command, *large]) == 2
+        out, err = capsys.readouterr()
+        assert not out and err.count("\n") == 1 and "evaluation.final_episodes = 40: at most 0; the draws of" in err
 
 
 def test_a_live_training_that_does_not_fit_says_so(small, monkeypatch):

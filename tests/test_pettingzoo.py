@@ -42,6 +42,15 @@ def test_the_librarys_own_seed_check(game):
     parallel_seed_test(lambda: parallel_env(game), num_cycles=20)
 
 
+def test_seeds_that_libraries_derive_are_taken(game):
+    def first(seed):
+        return np.stack(list(parallel_env(game).reset(seed=seed)[0].values()))
+
+    assert np.array_equal(first(3), first(3 + 2**31)) and not np.array_equal(first(3), first(2**32 - 2))
+    with pytest.raises(ValueError, match="seed"):
+        first(-1)
+
+
 def test_nothing_is_rendered(game):
     env = parallel_env(game)
     assert env.metadata["name"] == "mecpaper_secure_offloading"

@@ -19,7 +19,7 @@ from mecpaper.store import results
 SMALLER = {
     "slots: 50 ": "slots: 25 ",
     "slots_per_update: 25\n": "slots_per_update: 12\n",
-    "seeds: [1], episodes_at_once: 4, slots_per_update: 50": "seeds: [1], episodes_at_once: 4, slots_per_update: 25",
+    "seeds: [1], slots_per_update: 50": "seeds: [1], slots_per_update: 25",
     "final_episodes: 40 ": "final_episodes: 4 ",
     "generations: 30 ": "generations: 4 ",
 }
@@ -266,5 +266,7 @@ def test_a_folder_that_holds_something_else_is_never_emptied(root, tmp_path):
         for start in (lambda: demo.demo(root, folder), lambda: rebuild.rebuild(root, folder, "smoke")):  # noqa: B023
             with pytest.raises(ConfigError, match=r"^folder = "):
                 start()
+    with pytest.raises(ConfigError, match=r"^folder = .*: a folder, not a file"):
+        demo.demo(root, kept)
     assert kept.read_text() == "years of work" and (root / "params.yaml").exists()
     assert not (root / "mecpaper" / "new").exists()

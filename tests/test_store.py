@@ -58,6 +58,8 @@ def _store(root, experiment, version=RESULTS_VERSION):
     folder.mkdir(parents=True)
     for name in ("curves.csv", "summary.csv"):
         (folder / name).write_text("seed,reward\n1,0.5\n")
+    if experiment.keeps_policy:
+        (folder / results.POLICY).write_bytes(b"actors")
     results.complete(folder, experiment.numbers, version)
     return folder
 
@@ -75,8 +77,7 @@ def _of_every_state(config, root):
         learning={"polyak": 0.5, "noise": [0.7, 0.1]},
         game={"readings": config.game.readings.model_dump() | {"access": "orthogonal"}},
         scales={
-            config.scale: config.run.model_dump()
-            | {"reduced": {"seeds": [8, 9], "episodes_at_once": 2, "slots_per_update": 1}}
+            config.scale: config.run.model_dump() | {"efforts": {"reduced": {"seeds": [8, 9], "slots_per_update": 1}}}
         },
     )
     _store(root, resolve(other, "matd3", "default"))
@@ -365,7 +366,7 @@ def test_a_key_depends_on_every_number_that_training_reads(small, algorithm):
     experiment = resolve(small, algorithm, "default")
     sections = {name: set(getattr(experiment, name).model_dump()) for name in ("game", "learning", "own", "evaluation")}
     sections["game"] -= {"traces", "accuracy_curve"}  # files that are not named
-    sections["scale"] = set(experiment.scale.model_dump()) - {"planner_restarts", "reduced"} | {"name"}
+    sections["scale"] = set(experiment.scale.model_dump()) - {"planner_restarts", "efforts"} | {"name"}
     assert {name: set(experiment.numbers[name]) for name in sections} == sections
     assert set(experiment.numbers) - set(sections) == {"algorithm", "scenario"}
     assert (experiment.numbers["algorithm"], experiment.numbers["scenario"]) == (algorithm, "default")

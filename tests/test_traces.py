@@ -434,12 +434,15 @@ def test_logs_are_converted_and_a_stored_policy_is_measured_on_them_with_a_warni
     for wrong, message in (
         (["eval", "random", "--trace", "none.csv"], "game.traces = 'none.csv': no such file"),
         (["convert", "none.csv", "--from", "kpi", "--out", "a.csv"], "none.csv: cannot be read"),
-        (["convert", logs[0], "--from", "kpi", "--out", "a.csv", "--slot", "0"], "--slot = 0.0: above 0"),
-        (["convert", logs[0], "--from", "kpi", "--out", "a.csv", "--harvest", "-1"], "--harvest = -1.0: not negative"),
+        (["convert", logs[0], "--from", "kpi", "--out", "a.csv", "--slot", "0"], "--slot = 0.0: from 1e-06"),
+        (["convert", logs[0], "--from", "kpi", "--out", "a.csv", "--slot", "inf"], "--slot = inf: from 1e-06"),
+        (["convert", logs[0], "--from", "kpi", "--out", "a.csv", "--harvest", "-1"], "--harvest = -1.0: from 0 to"),
+        (["convert", logs[0], "--from", "kpi", "--out", "my drive.csv", "--harvest", "1e7"], "--harvest = 10000000.0"),
+        (["convert", "my drive.csv", "--from", "kpi", "--out", "./my drive.csv"], "another file than the logs"),
     ):
         status, out, err = told(capsys, *wrong)
         assert status == 2 and not out and message in err and err.count("\n") == 1
-    assert not (tmp_path / "a.csv").exists()
+    assert not (tmp_path / "a.csv").exists() and read_traces(tmp_path / "my drive.csv").gain_db.shape == (300, 4, 1)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ from mecpaper.config import experiment as resolving
 from mecpaper.env.game import Game
 from mecpaper.policies.export import stored_policy
 from mecpaper.store import results
+from mecpaper.store.card import CARD
 from mecpaper.training import experiments, loop
 from mecpaper.training.checkpoint import CheckpointError
 from mecpaper.training.experiments import BusyError, train
@@ -114,7 +116,7 @@ def test_scenarios_joined_by_a_plus_have_the_changes_of_both(small):
 def test_a_reduced_scenario_gets_the_smaller_share_of_the_scale(small, tmp_path):
     short, default = (resolve(small, "maddpg", name) for name in ("short", "default"))
     whole = Training(default)
-    assert Training(short).seeds == small.run.reduced.seeds and whole.seeds == small.run.seeds
+    assert Training(short).seeds == small.run.efforts["reduced"].seeds and whole.seeds == small.run.seeds
     assert train([short], tmp_path) == [short]
     summary = pd.read_csv(results.folder_of(tmp_path, short) / "summary.csv")
     whole.run()
@@ -123,6 +125,23 @@ def test_a_reduced_scenario_gets_the_smaller_share_of_the_scale(small, tmp_path)
     assert not (results.folder_of(tmp_path, short) / "policy.safetensors").exists()
     with pytest.raises(ConfigError, match="share shapes"):
         Training([default, short])
+
+
+def test_a_policy_is_of_the_results_beside_it_and_written_when_it_is_asked_for(small, tmp_path):
+    kept = resolve(small, "maddpg", "default")
+    folder = results.folder_of(tmp_path, kept)
+    assert kept.keeps_policy and train([kept], tmp_path) == [kept]
+    first = (folder / results.POLICY).read_bytes()
+    other = resolve(_with_scenarios(small, default={"battery_capacity": 5.0}), "maddpg", "default")
+    train([replace(other, keeps_policy=False)], tmp_path)
+    assert not (folder / results.POLICY).exists() and not (folder / CARD).exists()
+    # Its measures count, and only training is asked for it.
+    assert results.missing([other], tmp_path) == [] and results.missing([other], tmp_path, policies=True) == [other]
+    config = _with_scenarios(small, default={"battery_capacity": 5.0})
+    told = {row["experiment"]: row for row in results.status(config, tmp_path)}["maddpg/default"]
+    assert told["state"] == "missing" and told["detail"].startswith("only the policy")
+    assert train([other], tmp_path) == [other] and (folder / results.POLICY).read_bytes() != first
+    assert train([other], tmp_path) == []
 
 
 def test_experiments_that_fit_are_one_program_and_each_gets_its_own_folder(small, tmp_path, monkeypatch):

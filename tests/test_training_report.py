@@ -81,6 +81,10 @@ def test_the_multiplier_is_averaged_over_the_second_half():
     # Episodes 0, 10, 20, 30: 20 and 30 lie beyond 15.
     (row,) = training.multiplier_shares(table).to_dict("records")
     assert row == pytest.approx({"multiplier": 0.3, "multiplier_at_zero": 0.25, "multiplier_at_max": 0.1})
+    # A scenario that is trained longer has a second half of its own.
+    longer = run("b", 1, [0.0] * 8).assign(**{name: 0.7 for name in shares})
+    both = training.multiplier_shares(pd.concat([table, longer]))
+    assert both["multiplier"].to_dict() == pytest.approx({"a": 0.3, "b": 0.7})
 
 
 def test_a_panel_per_measure_with_every_seed_and_the_limit_beside_the_energy_alone(curves):

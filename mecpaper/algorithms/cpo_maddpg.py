@@ -84,6 +84,7 @@ class CPOMADDPG(OffPolicy):
         prioritised = own[0].replay != "uniform"
         super().__init__(game, learning, own, seeds, slots_per_update, prioritised, **critic)
         self.lagrange = Multiplier(game, self.config, [config.multiplier_fixed for config in own])
+        self.gate = torch.zeros_like(self.excess)
 
     def update(self, batch: Batch) -> Diagnostics:
         """Make one update on a mini-batch, and give its transitions new priorities."""
@@ -118,8 +119,9 @@ class CPOMADDPG(OffPolicy):
         gradients, action = self.policy_gradients(batch.observation, lambda values: values.unbind(dim=-1))
         multiplier = self.lagrange.per_stack(self.actors.agents_per_stack)
         if config.gated:
-            broken = (excess > 0).to(excess.dtype).view(-1, self.actors.agents_per_stack).amax(dim=1)
-            multiplier = multiplier * broken
+            # Where no episode of the round was judged, the excess is 0 and the last judgement holds.
+            self.gate.copy_(torch.where(excess == 0, self.gate, (excess > 0).to(excess.dtype)))
+            multiplier = multiplier * self.gate.view(-1, self.actors.agents_per_stack).amax(dim=1)
         reward_norm, cost_norm = gradients.norms.unbind(dim=1)
         descent = dual_channel(reward_norm, cost_norm, multiplier, config.gradient_epsilon, config.gradient)
         actor_norm = self.actor_step(gradients, descent)
@@ -153,7 +155,7 @@ class CPOMADDPG(OffPolicy):
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors of the state by name."""
-        return {**super().tensors(), "multiplier": self.lagrange.value}
+        return {**super().tensors(), "multiplier": self.lagrange.value, "gate": self.gate}
 
     def multiplier(self) -> Tensor | None:
         """Return lambda of every agent, `[run, agent]`."""

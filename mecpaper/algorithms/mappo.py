@@ -13,7 +13,7 @@ from torch import Tensor
 from mecpaper.algorithms.learner import Diagnostics, Learner, Tally, saturated_share
 from mecpaper.algorithms.networks import Actors, Critic
 from mecpaper.algorithms.optimiser import Optimiser, clip_stacks, prefixed
-from mecpaper.config import LearningConfig
+from mecpaper.config import ConfigError, LearningConfig
 from mecpaper.config.learners import MAPPOConfig
 from mecpaper.env.game import Game
 from mecpaper.env.streams import Stream, generators
@@ -184,6 +184,11 @@ class MAPPO(Learner):
     ) -> None:
         super().__init__(game, learning, own, seeds, slots_per_update)
         config, weights = own[0], generators(seeds, Stream.WEIGHTS)
+        if (game.envs if config.advantage == "team" else game.envs * game.devices) < 2:
+            raise ConfigError(
+                f"mappo.advantage = {config.advantage!r}: two episodes at once or more, since advantages are "
+                "compared with their mean in a slot"
+            )
         self.actors = Actors(game, learning, weights)
         self.critic = Critic(game, learning.hidden, weights, learning.critic, sees_action=False)
         shape = (game.runs, 1, self.actors.stacks // game.runs, game.action_size)

@@ -1,10 +1,10 @@
 """Decide the claims of data/paper/claims.csv from stored runs: effects, rules, verdicts, robustness over readings."""
 
 from mecpaper.claims.rules import CONDITIONS, RULES
-from mecpaper.claims.runs import ATTACKERS, BATTERIES, CRITICS, FIXED, HARVESTS, LINEAR, USERS, Runs
+from mecpaper.claims.runs import ATTACKERS, BATTERIES, CRITICS, DYNAMIC, FIXED, HARVESTS, LINEAR, USERS, Runs
 from mecpaper.claims.verdict import VERDICTS, seen, tables
 
 __all__ = [
-    "ATTACKERS", "BATTERIES", "CONDITIONS", "CRITICS", "FIXED", "HARVESTS", "LINEAR", "RULES", "USERS", "VERDICTS",
-    "Runs", "seen", "tables",
+    "ATTACKERS", "BATTERIES", "CONDITIONS", "CRITICS", "DYNAMIC", "FIXED", "HARVESTS", "LINEAR", "RULES", "USERS",
+    "VERDICTS", "Runs", "seen", "tables",
 ]  # fmt: skip

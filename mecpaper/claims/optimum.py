@@ -18,9 +18,6 @@ from mecpaper.claims.runs import OURS, MissingRuns, Runs
 from mecpaper.claims.verdict import OPTIMUM, printed_size
 from mecpaper.config.registry import ALGORITHMS
 
-BY_EQUATION = {"28b": 0.0}
-"""Effects that follow from an equation: by Eq. 48 the multiplier is drawn to its maximum and stays there (D25)."""
-
 Place = tuple[str, str, str]
 """Measure, algorithm and scenario."""
 
@@ -90,8 +87,6 @@ def _range(name: str, policies: pd.DataFrame) -> tuple[float, float, float, floa
 
     Each of the differences in an effect rises or falls in each of its values, so the range is reached at their ends.
     """
-    if name in BY_EQUATION:
-        return (BY_EQUATION[name],) * 3 + (float("nan"),)
     asked: dict[Place, pd.Series] = {}
 
     def effect(chosen: dict[Place, float]) -> Effect:
@@ -101,7 +96,9 @@ def _range(name: str, policies: pd.DataFrame) -> tuple[float, float, float, floa
         best = effect({})
     except MissingRuns:
         return None
-    if np.isnan(best.mean):
+    # That policies with the limit keep it was asked of them, and is no finding.
+    assumed = len(asked) == 1 and all(m == "energy_share" and ALGORITHMS[a].constrained for m, a, _ in asked)
+    if assumed or np.isnan(best.mean):
         return None
     lowest: dict[Place, float] = {}
     highest: dict[Place, float] = {}

@@ -24,13 +24,13 @@ HEADLINE = (
 )  # fmt: skip
 """Statements that are decided under every reading."""
 
-SCENARIOS = {"D16": "heterogeneous", "D25": "gradient_lagrangian", "D43": "equal_sum"}
+SCENARIOS = {"D16": "heterogeneous", "D25": "gradient_lagrangian", "D43": "equal_sum", "D46": "long"}
 """Scenarios of readings that are not called `reading_<id>`."""
 
 OF_THE_GAME = ("D4", "D5", "D7", "D17")
 """Readings that change what a policy earns; under the others the optimum is that of the default reading."""
 
-READINGS = (*OF_THE_GAME, "D25", "D43")
+READINGS = (*OF_THE_GAME, "D25", "D43", "D46")
 """Entries of data/paper/deviations.csv under whose other reading the headline statements are decided."""
 
 MEASURED = ("D16", *READINGS)
@@ -85,7 +85,7 @@ def reading_effects(root: Path) -> pd.DataFrame:
         Columns reading, algorithm, measure, default (mean under the default reading), effect (mean difference by
         seed), lower, upper (Student's interval), seeds; rows for every algorithm trained under the reading.
     """
-    runs = replace(Runs.load(root), planned=1, fewer={})
+    runs = replace(Runs.load(root), planned=1, planned_for={})
     rows = []
     for reading in MEASURED:
         other = scenario_of(reading)

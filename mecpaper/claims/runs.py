@@ -24,7 +24,7 @@ BATTERIES = {8: "default", 9: "battery_9", 10: "battery_10", 11: "battery_11"}
 USERS = {20: "default", 30: "users_30", 40: "users_40", 50: "users_50"}
 HARVESTS = {0.05: "harvest_05", 0.10: "default", 0.15: "harvest_15"}
 ATTACKERS = {"weak": "default", "moderate": "attacker_moderate", "strong": "attacker_strong"}
-FIXED = "battery_10+multiplier_half"
+DYNAMIC, FIXED = "battery_10+many_seeds", "battery_10+multiplier_half+many_seeds"
 CRITICS = {"separate critics": "critics_separate", "a multi-output critic": "critic_multi_output"}
 LINEAR = "critic_linear_heads"
 
@@ -54,7 +54,7 @@ class Runs:
         fallback: scenario -> scenario for algorithms without runs of the renamed one.
         planned: number of seeds that each experiment must have; with fewer its runs count as missing, so that no claim
             is decided halfway.
-        fewer: (algorithm, scenario) -> number of seeds of an experiment that is planned with fewer.
+        planned_for: (algorithm, scenario) -> number of seeds of an experiment that is planned with another number.
         least: fewest seeds with a value that decide a statement.
         unlike: scenario -> how its game is not the paper's setting; runs in it count as missing if it says something.
     """
@@ -65,7 +65,7 @@ class Runs:
     rename: dict[str, str] = field(default_factory=dict)
     fallback: dict[str, str] = field(default_factory=dict)
     planned: int = MIN_SEEDS
-    fewer: dict[tuple[str, str], int] = field(default_factory=dict)
+    planned_for: dict[tuple[str, str], int] = field(default_factory=dict)
     least: int = MIN_SEEDS
     unlike: Callable[[str], str] = lambda scenario: ""
 
@@ -84,8 +84,8 @@ class Runs:
         curves, summary = (split(results.read_tables(root, name)) for name in ("curves", "summary"))
         settings = config.load(root / "params.yaml")
         planned, experiments = len(settings.run.seeds), config.named(settings)
-        fewer = {(e.algorithm, e.scenario): len(e.seeds) for e in experiments if len(e.seeds) < planned}
-        found = cls(curves, summary, times, planned=planned, fewer=fewer)
+        planned_for = {(e.algorithm, e.scenario): len(e.seeds) for e in experiments if len(e.seeds) != planned}
+        found = cls(curves, summary, times, planned=planned, planned_for=planned_for)
         registry = read_table(root / "data" / "paper" / "reported.csv") if printed else None
         return found if registry is None else replace(found, unlike=partial(unlike_printed, settings, registry))
 
@@ -110,7 +110,7 @@ class Runs:
         if reason := self.unlike(key[1]):
             raise MissingRuns(f"not the paper's setting: {reason}")
         table = tables[key]
-        planned = self.fewer.get(key, self.planned)
+        planned = self.planned_for.get(key, self.planned)
         if (stored := table["seed"].nunique()) < planned:
             raise MissingRuns(f"{stored} of {planned} planned seeds of {key[0]} in {key[1]}")
         return table
@@ -166,7 +166,7 @@ DERIVED: dict[str, Derived] = {
     "within_limit": _within_limit,
     "first_multiplier": _of_curve("multiplier", lambda curve: curve.iloc[:, 0]),
     "peak_multiplier": _of_curve("multiplier", lambda curve: curve.max(axis=1)),
-    "late_multiplier": _of_curve("multiplier", lambda curve: _late(curve).mean(axis=1)),
+    "last_multiplier": _of_curve("multiplier", lambda curve: curve.iloc[:, -1]),
     "late_multiplier_std": _of_curve("multiplier", lambda curve: _late(curve).std(axis=1)),
 }
 """Measures by seed that are no column of a summary.

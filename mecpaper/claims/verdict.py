@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from mecpaper.claims.effect import ANSWERS, NOT_IDENTIFIED, OPEN, REPRODUCED, SMALLER, answer, holm
+from mecpaper.claims.effect import ANSWERS, NONE, NOT_IDENTIFIED, OPEN, REPRODUCED, SMALLER, answer, holm
 from mecpaper.claims.rules import RULES
 from mecpaper.claims.runs import MissingRuns, Runs
 from mecpaper.config.tables import read_table
@@ -96,11 +96,13 @@ def _decide_claim(statements: pd.DataFrame, runs: Runs) -> pd.DataFrame:
         effect, size = effects[row.Index], printed_size(row.printed, effects[row.Index].base)
         lower, upper = map(float, effect.interval(level)) if enough[row.Index] else (np.nan, np.nan)
         given = str(answer(lower, upper, row.margin, size, row.kind))
-        missing = f"{effect.absent} of {effect.seeds + effect.absent} seeds have no value" if effect.absent else ""
+        notes = [f"{effect.absent} seeds have no value"] if effect.absent else []
+        if given == NONE and 0.0 < size < row.margin:
+            notes.append(f"the printed size, {size:.3g}, is itself within the margin")
         needed = effect.needed(level, row.margin, row.kind) if given == OPEN and enough[row.Index] else np.nan
         p_shown = p_value if enough[row.Index] else np.nan
-        shown = (given, float(effect.mean), lower, upper, 1.0 - level, size, effect.seeds, needed, p_shown, missing)
-        found[row.Index] = dict(zip(COLUMNS, shown, strict=True))
+        measured = (float(effect.mean), lower, upper, 1.0 - level, size, effect.seeds, needed, p_shown)
+        found[row.Index] = dict(zip(COLUMNS, (given, *measured, "; ".join(notes)), strict=True))
     return pd.DataFrame.from_dict(found, orient="index")
 
 

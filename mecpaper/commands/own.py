@@ -170,11 +170,13 @@ def evaluate(options: argparse.Namespace) -> int:
     import torch
 
     from mecpaper.policies import transfer
+    from mecpaper.training import memory
 
     torch.set_num_threads(1)
     root, base, config, changed = settings(options)
     check_effect(base, changed, lambda c: (c.scenario(options.scenario), c.evaluation, c.planner, c.run.seeds))
     game = config.scenario(options.scenario)
+    memory.require_play(game, config.evaluation)
     rows = []
     for name in options.policy:
         found = transfer.find(name, root, config, game)
@@ -267,11 +269,15 @@ def plan(options: argparse.Namespace) -> int:
     from mecpaper.policies.planner import planner_table
     from mecpaper.policies.transfer import PLANNED
     from mecpaper.store.files import write_table
+    from mecpaper.training.memory import require_play
 
     torch.set_num_threads(1)
     _, base, config, changed = settings(options)
-    check_effect(base, changed, lambda c: (c.scenario(options.scenario), c.planner, c.evaluation, c.run))
+    check_effect(
+        base, changed, lambda c: (c.scenario(options.scenario), c.planner, c.evaluation, c.run.planner_restarts)
+    )
     games, evaluation = {options.scenario: config.scenario(options.scenario)}, config.evaluation
+    require_play(games[options.scenario], evaluation)
     effort = config.run.planner_restarts, config.planner.generations
     try:
         table = planner_table(games, list(PLANNED.values()), *effort, evaluation.seed, evaluation.final_episodes)

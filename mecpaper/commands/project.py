@@ -112,7 +112,7 @@ def repro(options: argparse.Namespace) -> int:
     from mecpaper.pipeline.rebuild import dvc
 
     root = find_root()
-    load(root / "params.yaml")
+    named(load(root / "params.yaml"))
     return dvc(root, "repro")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mecpaper.commands.parser import OWN, as_json, command, print_json
 from mecpaper.config import ConfigError, find_root, load
+from mecpaper.config.measured import HARVEST_J
 
 
 def _convert(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +40,16 @@ def convert(options: argparse.Namespace) -> int:
     from mecpaper.env import logs
     from mecpaper.store.files import write_table
 
-    for name in ("slot", "bandwidth"):
-        if not getattr(options, name) > 0:
-            raise ConfigError(f"--{name} = {getattr(options, name)}: above 0")
+    for name, low, high in (("slot", 1e-6, 1e9), ("bandwidth", 1.0, 1e15)):
+        if not low <= getattr(options, name) <= high:
+            raise ConfigError(f"--{name} = {getattr(options, name)}: from {low:g} to {high:g}")
+    if options.out.resolve() in [log.resolve() for log in options.logs]:
+        raise ConfigError(f"--out = {str(options.out)!r}: another file than the logs")
     game = load(find_root() / "params.yaml").game
     mean = game.harvest_fraction * float(np.mean(game.per_device(game.battery_capacity)))
     harvest = mean if options.harvest is None else options.harvest
-    if not harvest >= 0:
-        raise ConfigError(f"--harvest = {harvest}: not negative")
+    if not HARVEST_J[0] <= harvest <= HARVEST_J[1]:
+        raise ConfigError(f"--harvest = {harvest}: from {HARVEST_J[0]:g} to {HARVEST_J[1]:g} J")
     table = logs.convert(options.logs, options.kind, harvest, options.slot, options.mean_db, options.bandwidth)
     write_table(options.out, table)
     # The file must be one that a game takes.

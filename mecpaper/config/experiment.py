@@ -24,7 +24,7 @@ RESULTS_VERSION = 2
 LONGEST = 200
 """Most bytes in the name of a scenario: with an algorithm and a key it names files, which may have 255."""
 
-_NOT_COMPUTED_FROM = {"planner_restarts", "reduced"}
+_NOT_COMPUTED_FROM = {"planner_restarts", "efforts"}
 """Keys of a scale that training does not read."""
 
 
@@ -101,7 +101,8 @@ def resolve(config: Config, algorithm: str, scenario: str, seeds: Iterable[int] 
         algorithm, scenario: keys in params.yaml; scenarios joined by "+" have the changes of both.
         seeds: seeds to use instead of the scale's.
     Raises:
-        ConfigError: unknown algorithm or scenario, or a name too long for a folder.
+        ConfigError: unknown algorithm or scenario, a name too long for a folder, or an effort whose episodes do not
+            fit the points of its curve.
     """
     if len(scenario.encode()) > LONGEST:
         raise ConfigError(f"scenario = {shown(scenario)}: at most {LONGEST} bytes, with the names joined")
@@ -109,8 +110,7 @@ def resolve(config: Config, algorithm: str, scenario: str, seeds: Iterable[int] 
         raise ConfigError(f"algorithm = {algorithm!r}: one of {', '.join(ALGORITHMS)}")
     changes = config.changes(scenario)
     learning, own = config.learner_with(algorithm, changes)
-    scale = config.run
-    less = scale.reduced.model_dump() if changes.get("reduced") else {}
+    scale = config.run.spent_on(changes.get("effort"), f"scales.{config.scale}")
     chosen = {"seeds": list(map(index, seeds))} if seeds is not None else {}
     return Experiment(
         algorithm=algorithm,
@@ -118,7 +118,7 @@ def resolve(config: Config, algorithm: str, scenario: str, seeds: Iterable[int] 
         game=config.game_with(changes),
         learning=learning,
         own=own,
-        scale=parse(ScaleConfig, scale.model_dump() | less | chosen, f"scales.{config.scale}"),
+        scale=parse(ScaleConfig, scale.model_dump() | chosen, f"scales.{config.scale}"),
         scale_name=config.scale,
         evaluation=config.evaluation,
         keeps_policy=scenario in config.policies and ALGORITHMS[algorithm].learns,

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 HEADER = 1
 """Line of the header; rows are counted as lines of the file."""
 
-GAIN_DB = (-200.0, 60.0)
-"""Smallest and largest gain, dB."""
+GAIN_DB, HARVEST_J = (-200.0, 60.0), (0.0, 1e6)
+"""Smallest and largest gain, dB, and harvest, J."""
 
 
 class Measured:
@@ -123,7 +123,7 @@ def read_traces(path: Path) -> Traces:
     required = ["slot", "device", *(names["gain_db"] or ["gain_db"]), "harvest_j"]
     _check_columns(table, required, names["eavesdropper_gain_db"])
     slot, device = (_numbers(table, name, 0, 1e9, "", whole=True).astype(int) for name in ("slot", "device"))
-    harvest = _numbers(table, "harvest_j", 0, 1e6, " J")
+    harvest = _numbers(table, "harvest_j", *HARVEST_J, " J")
     gains = {
         key: np.stack([_numbers(table, name, *GAIN_DB, " dB") for name in listed], axis=-1) if listed else None
         for key, listed in names.items()

@@ -27,25 +27,29 @@ from mecpaper.config.game import GameConfig
 from mecpaper.config.learners import LearningConfig, OwnConfig
 from mecpaper.config.registry import ALGORITHMS, LEARNER, NAME
 
+Episodes = Annotated[int, Field(ge=2, le=1_000_000_000)]
 
-class ReducedConfig(Section):
-    """Seeds, parallel episodes and updates that a scale spends on scenarios marked `reduced`."""
 
-    seeds: Seeds
-    episodes_at_once: Size
-    slots_per_update: Count
+class EffortConfig(Section):
+    """What a scale spends on the scenarios that name this effort, where it is not what it spends on all others."""
+
+    seeds: Seeds | None = None
+    episodes: Episodes | None = None
+    episodes_at_once: Size | None = None
+    slots_per_update: Count | None = None
+    curve_every: Count | None = None
 
 
 class ScaleConfig(Section):
     """A scale of the pipeline: how long to train, and with which seeds."""
 
-    reduced: ReducedConfig
     planner_restarts: Few
     seeds: Seeds
-    episodes: Annotated[int, Field(ge=2, le=1_000_000_000)]
+    episodes: Episodes
     episodes_at_once: Size
     slots_per_update: Count
     curve_every: Count
+    efforts: dict[Name, EffortConfig] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> ScaleConfig:
@@ -56,6 +60,20 @@ class ScaleConfig(Section):
         if self.episodes % self.curve_every:
             raise ValueError(f"episodes = {self.episodes}: a multiple of curve_every = {self.curve_every}")
         return self
+
+    def spent_on(self, effort: str | None, place: str = "scale") -> ScaleConfig:
+        """Return the scale with the changes of an effort; one that it does not list gets what all scenarios get.
+
+        Args:
+            effort: key of `efforts`.
+            place: of the scale in params.yaml, for messages.
+        Raises:
+            ConfigError: the episodes do not fit the points of the curve.
+        """
+        if effort not in self.efforts:
+            return self
+        plain = self.model_dump(exclude={"efforts"}) | self.efforts[effort].model_dump(exclude_none=True)
+        return parse(ScaleConfig, plain, f"{place}.efforts.{effort}")
 
 
 class EvaluationConfig(Section):
@@ -170,15 +188,17 @@ class _Config(Section):
     def _check(self, changes: dict[str, Any]) -> None:
         """Check that a scenario's changes leave all sections valid. Raises ConfigError."""
         self.game_with(changes)
-        if not isinstance(changes.get("reduced", False), bool):
-            raise ConfigError(f"reduced = {shown(changes['reduced'])}: true or false")
-        at_once = max(self.run.episodes_at_once, self.run.reduced.episodes_at_once)
+        efforts = dict.fromkeys(name for scale in self.scales.values() for name in scale.efforts)
+        effort = changes.get("effort")
+        if effort is not None and effort not in list(efforts):
+            raise ConfigError(f"effort = {shown(effort)}: one of {', '.join(efforts) or 'the efforts of a scale'}")
+        changed = self.run.efforts[effort].episodes_at_once if effort in self.run.efforts else None
+        at_once = changed or self.run.episodes_at_once
         for algorithm in ALGORITHMS:
             learning, _ = self.learner_with(algorithm, changes)
             if learning.buffer < at_once:
-                raise ConfigError(
-                    f"learning.buffer = {learning.buffer}: at least scales.{self.scale}.episodes_at_once = {at_once}"
-                )
+                place = f"scales.{self.scale}" + (f".efforts.{effort}" if changed else "")
+                raise ConfigError(f"learning.buffer = {learning.buffer}: at least {place}.episodes_at_once = {at_once}")
 
     @property
     def run(self) -> ScaleConfig:
@@ -206,7 +226,7 @@ class _Config(Section):
 
     def game_with(self, changes: dict[str, Any]) -> GameConfig:
         """Apply a scenario's changes to the game."""
-        other = ("learning", "reduced", *ALGORITHMS)
+        other = ("learning", "effort", *ALGORITHMS)
         return self.game.changed(**{k: v for k, v in changes.items() if k not in other})
 
     def learner_with(self, algorithm: str, changes: dict[str, Any]) -> tuple[LearningConfig, OwnConfig]:

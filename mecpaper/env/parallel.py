@@ -76,8 +76,9 @@ class SecureOffloading(ParallelEnv):
         """Begin an episode with full batteries.
 
         Args:
-            seed: from 0 to 2**31 - 1; makes this episode and the following ones reproducible. Without a seed the
-                random streams continue; the first episode then has a random seed.
+            seed: makes this episode and the following ones reproducible; of larger ones, as libraries derive them
+                for further copies, the remainder by 2**31 counts. Without a seed the random streams continue; the
+                first episode then has a random seed.
             options: not used.
         Returns:
             Observation and an empty info for every device.
@@ -85,7 +86,7 @@ class SecureOffloading(ParallelEnv):
         if seed is None and not self._generators:
             seed = torch.Generator().seed() % 2**31
         if seed is not None:
-            self._generators = generators([seed], Stream.PARALLEL_ENV)
+            self._generators = generators([seed % 2**31 if seed > 0 else seed], Stream.PARALLEL_ENV)
         self.game.reset(self._generators)
         self.agents = list(self.possible_agents)
         return self._observations(), {agent: {} for agent in self.agents}

@@ -76,7 +76,8 @@ def game_of(settings: Config, state: State) -> GameConfig:
 
 def operating_points(settings: Config, keys: tuple[str, ...] = KEYS) -> dict[str, GameConfig]:
     """Return the scenarios of params.yaml that change only these constants of the game, including the default."""
-    names = [name for name, changes in settings.scenarios.items() if set(changes) <= {*keys, "reduced"}]
+    changed = {name: set(changes) - {"effort"} for name, changes in settings.scenarios.items()}
+    names = [name for name, found in changed.items() if name == "default" or (found and found <= set(keys))]
     return {name: settings.scenario(name) for name in names}
 
 

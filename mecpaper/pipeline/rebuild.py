@@ -79,6 +79,8 @@ def claimed(root: Path, folder: Path) -> Iterator[None]:
     is_inside = root in folder.parents and root / "build" not in folder.parents
     if folder == root or folder in root.parents or is_inside:
         raise ConfigError(f"folder = {str(folder)!r}: a folder outside the project, or below its folder build")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"folder = {str(folder)!r}: a folder, not a file")
     if folder.exists() and any(folder.iterdir()) and not (folder / MADE).exists():
         raise ConfigError(f"folder = {str(folder)!r}: a new or empty folder, or one that this command has made")
     make_folder(folder.parent)

@@ -16,7 +16,7 @@ from mecpaper.config import ConfigError, Experiment, GameConfig
 from mecpaper.env.game import Game
 from mecpaper.policies.stored import StoredPolicy, read_policy
 from mecpaper.store.files import write_atomically
-from mecpaper.store.results import folder_of
+from mecpaper.store.results import POLICY, folder_of
 from mecpaper.system.tasks import VARIABLES
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ def stored_policy(root: Path, experiment: Experiment) -> StoredPolicy:
     Raises:
         ConfigError: the policy is missing (the message lists the stored ones) or unusable.
     """
-    path = folder_of(root, experiment) / "policy.safetensors"
+    path = folder_of(root, experiment) / POLICY
     if not path.is_file():
-        found = sorted("/".join(p.parts[-3:-1]) for p in (root / "data" / "runs").glob("*/*/policy.safetensors"))
+        found = sorted("/".join(p.parts[-3:-1]) for p in (root / "data" / "runs").glob(f"*/*/{POLICY}"))
         raise ConfigError(f"policy = {experiment.name!r}: one of {', '.join(found) or 'none that is stored'}")
     return read_policy(path, experiment.name, experiment.algorithm, experiment.game.cost_limit_fraction)
 

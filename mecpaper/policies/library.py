@@ -11,6 +11,7 @@ from mecpaper.config.registry import ALGORITHMS
 from mecpaper.policies.controls import CONTROLS, Control
 from mecpaper.policies.planner import planned_local
 from mecpaper.policies.stored import StoredPolicy, read_policy
+from mecpaper.store.results import POLICY
 
 Controllers = Mapping[str, StoredPolicy | Control]
 """Policies by key: "algorithm/scenario" for trained ones, or a key of `CONTROLS`."""
@@ -26,7 +27,7 @@ def read_policies(root: Path, settings: Config) -> dict[str, StoredPolicy]:
         root: the project's folder.
         settings: configuration, for the cost limit of each scenario.
     """
-    paths = (root / "data" / "runs").glob("*/*/policy.safetensors")
+    paths = (root / "data" / "runs").glob(f"*/*/{POLICY}")
     found = {}
     for path in sorted(paths, key=lambda path: (path.parts[-2] != "default", path)):
         algorithm, scenario = path.parts[-3:-1]

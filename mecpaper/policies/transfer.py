@@ -18,14 +18,13 @@ from mecpaper.policies.export import stored_policy
 from mecpaper.policies.planner import FAMILIES, plan
 from mecpaper.policies.stored import StoredPolicy, read_policy
 from mecpaper.store import results
+from mecpaper.store.results import POLICY
 
 PLANNED = {"always-local": "always-local", "planner": "stationary"}
 """Yardstick -> family of the planner, searched in the game that is played."""
 
 YARDSTICKS = ("random", *PLANNED)
 """Names of the policies that need no training."""
-
-POLICY = "policy.safetensors"
 
 
 @dataclass(frozen=True)
@@ -135,6 +134,6 @@ def measure(found: Found, config: GameConfig, evaluation: EvaluationConfig) -> d
         ConfigError: the policy's observations or actions have another size than the game's.
     """
     game = Game([config], evaluation.final_episodes)
-    result = evaluate(found.policy.policy(game), game, [evaluation.seed + 1], [found.seed])
+    result = evaluate(found.policy.policy(game), game, [(evaluation.seed + 1) % 2**31], [found.seed])
     values = {name: float(value[0]) for name, value in result.items()} | {"cost_limit": float(game.cost_limit.mean())}
     return {name: None if math.isnan(value) else value for name, value in values.items()}

@@ -64,13 +64,14 @@ def page(
 ) -> str:
     """Compose the page in Markdown, from tables of data/runs, the untrained rewards and the number of devices."""
     default = summary[summary["scenario"] == "default"]
+    shown = default if len(default) else summary
     again = robustness[(robustness["reading"] != "default") & (robustness["seeds"] > 0)]
-    decided = again[again["verdict"] != "open"]
+    decided = again[again["by"] == "runs"]
     taken = robustness[robustness["reading"] == "default"].set_index("id")["verdict"]
     before = decided["id"].map(taken)
     changed = ((before != "open") & (before != decided["verdict"])).sum()
     blocks = [
-        f"Scale `{summary['scale'].iloc[0]}`: {summary['episodes'].max()} episodes; final policies without noise, "
+        f"Scale `{summary['scale'].iloc[0]}`: {shown['episodes'].max()} episodes; final policies without noise, "
         f"{devices} users, energy limit {default['cost_limit'].mean():g} J per device and slot. Mean ± half of "
         "Student's 95 % interval over seeds; start is the reward of the untrained policy.",
         to_markdown(overall(summary, planner, starts)) if len(default) else "No runs at the default setting.",
@@ -82,8 +83,8 @@ def page(
         f"{tally(statements['answer'])}. [Notebook 50](notebooks/50_claims.ipynb) shows each with its effect, "
         "interval, margin and seeds, and what the best policies say of it without learning.",
         CALIBRATED,
-        f"Under {again['reading'].nunique()} other readings of the text, {len(decided)} of {len(again)} headline "
-        f"statements are decided, {changed} of them otherwise (notebook 51)."
+        f"Under other readings that have runs ({', '.join(again['reading'].unique())}), {len(decided)} of "
+        f"{len(again)} headline statements are decided by them, {changed} otherwise (notebook 51)."
         if len(again)
         else "The headline statements have not been decided under other readings of the text at this scale.",
     ]

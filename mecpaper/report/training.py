@@ -64,7 +64,7 @@ def multiplier_shares(curves: pd.DataFrame) -> pd.DataFrame:
 
     Only the second half of the training is used.
     """
-    late = curves[curves["episode"] > curves["episode"].max() / 2]
+    late = curves[curves["episode"] > curves.groupby("scenario")["episode"].transform("max") / 2]
     columns = [name for name in MULTIPLIER if name in late]  # the shares only after a first update
     return late.groupby("scenario", sort=False)[columns].mean().round(3)
 

@@ -36,8 +36,8 @@ METRICS = ("reward", "energy", "ecpr_f", "ecpr_m", "sor", "offload_share")
 OF_CURVES = ("episode", "multiplier_at_zero", "multiplier_at_max", "clipped")
 """Columns of curves that a summary does not have, as far as they are read by name."""
 
-MARK, CHECKSUMS = "experiment.json", "SHA256SUMS"
-"""Names of the file that completes an experiment's folder, and of the list of checksums of the other files."""
+MARK, CHECKSUMS, POLICY = "experiment.json", "SHA256SUMS", "policy.safetensors"
+"""Names of the file that completes an experiment's folder, of the list of checksums, and of the first run's policy."""
 
 
 class DamagedError(RuntimeError):
@@ -108,13 +108,25 @@ def _damaged(path: Path) -> DamagedError:
     )
 
 
-def missing(experiments: Sequence[Experiment], root: Path) -> list[Experiment]:
+def missing(experiments: Sequence[Experiment], root: Path, policies: bool = False) -> list[Experiment]:
     """Select the experiments that have no stored results with their numbers and the current results version.
 
+    Args:
+        experiments: experiments to look for.
+        root: the project's folder.
+        policies: whether results also count as missing without the policy that is to be kept.
     Raises:
         DamagedError: a file differs from what training wrote.
     """
-    return [e for e in experiments if (stored := read(folder_of(root, e))) is None or stored.key != e.key]
+    return [
+        e
+        for e in experiments
+        if (stored := read(folder_of(root, e))) is None or stored.key != e.key or (policies and _lacks_policy(root, e))
+    ]
+
+
+def _lacks_policy(root: Path, experiment: Experiment) -> bool:
+    return experiment.keeps_policy and not (folder_of(root, experiment) / POLICY).exists()
 
 
 def status(config: Config, root: Path) -> list[dict[str, str]]:
@@ -142,6 +154,8 @@ def status(config: Config, root: Path) -> list[dict[str, str]]:
             state, detail = "other configuration", "; ".join(differences(stored.numbers, experiment.numbers))
         elif stored is not None and stored.version != RESULTS_VERSION:
             state, detail = "other version", f"{stored.version}, now {RESULTS_VERSION}: run restamp"
+        elif stored is not None and _lacks_policy(root, experiment):
+            state, detail = "missing", "only the policy, which is new under policies in params.yaml"
         rows.append({"experiment": name, "state": state, "detail": detail})
     return rows
 

@@ -61,7 +61,7 @@ def train(experiments: Sequence[Experiment], root: Path, progress: Progress | No
     address = os.environ.get(ADDRESS_VARIABLE)
     if not address:
         return local.train(experiments, root, progress=progress)
-    wanted = results.missing(experiments, root)
+    wanted = results.missing(experiments, root, policies=True)
     if not wanted:
         return []
     with _connected(address) as client, _token(root) as token:

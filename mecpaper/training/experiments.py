@@ -14,7 +14,7 @@ from safetensors.torch import save
 
 from mecpaper.config import Experiment
 from mecpaper.store import results
-from mecpaper.store.card import write_card
+from mecpaper.store.card import CARD, write_card
 from mecpaper.store.files import make_folder, prepare_folder, write_atomically, write_table
 from mecpaper.training.loop import Progress, StoppedError, Training
 from mecpaper.training.memory import processes_that_fit
@@ -67,7 +67,7 @@ def train(
         StorageError: a result cannot be written.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    programs = groups(results.missing(experiments, root), device.type == "cuda")
+    programs = groups(results.missing(experiments, root, policies=True), device.type == "cuda")
     if device.type != "cpu":
         return train_on_streams(partial(_train_on, device, root), programs, device, progress)
     workers = processes_that_fit(programs, min(processes or _cores(), len(programs)))
@@ -89,7 +89,7 @@ def train_program(
         torch.set_num_threads(1)
     with _alone(root, program):
         # Another process may have finished them in the meantime.
-        program = results.missing(program, root)
+        program = results.missing(program, root, policies=True)
         if program:
             _train_group(Training(program, device), root, progress)
     return program
@@ -125,7 +125,9 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
     for folder in (*(folder for _, folder in folders), checkpoint.parent):
         prepare_folder(folder)
     for _, folder in folders:
-        (folder / results.MARK).unlink(missing_ok=True)
+        # The policy of former numbers must not stand beside new results.
+        for name in (results.MARK, results.POLICY, CARD):
+            (folder / name).unlink(missing_ok=True)
     try:
         training.run(checkpoint, _writing_curves(training, folders, progress))
     except StoppedError:
@@ -139,7 +141,7 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
     for experiment, folder in folders:
         write_table(folder / "summary.csv", summaries[summaries["scenario"] == experiment.scenario])
         if experiment.keeps_policy:
-            write_atomically(folder / "policy.safetensors", save(training.policy(experiment)))
+            write_atomically(folder / results.POLICY, save(training.policy(experiment)))
             write_card(folder, experiment.numbers)
         results.complete(folder, experiment.numbers)
     checkpoint.unlink(missing_ok=True)

@@ -9,7 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from mecpaper.algorithms.off_policy import OffPolicy
-from mecpaper.config import ConfigError, Experiment
+from mecpaper.config import ConfigError, Experiment, GameConfig
+from mecpaper.config.schema import EvaluationConfig
 from mecpaper.env.game import Game
 
 SYSTEM, CGROUPS = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
@@ -39,9 +40,7 @@ def parts(program: Sequence[Experiment]) -> dict[str, int]:
     first = program[0]
     learning, game = first.learning, Game([first.game])
     runs = sum(len(experiment.seeds) for experiment in program)
-    agents, seen, acted = runs * game.devices, game.observation_size, game.action_size
-    # The draws of an episode, in double precision before they are stacked.
-    draws = (game.slots + 1) * (3 * game.chunks + 1) * (DOUBLE + SINGLE)
+    agents, seen, acted, draws = runs * game.devices, game.observation_size, game.action_size, _draws(first.game)
     layers = SINGLE * (seen + sum(learning.hidden) + acted)
     replays = issubclass(first.entry.learner_class(), OffPolicy)
     # Who does not replay learns from all slots of a round at once.
@@ -57,6 +56,26 @@ def parts(program: Sequence[Experiment]) -> dict[str, int]:
         # Weights, targets, gradients and two moments.
         "learning.hidden": agents * weights * SINGLE * 5,
     }
+
+
+def _draws(game: GameConfig) -> int:
+    """Bytes of the draws of a device's episode, in double precision before they are stacked."""
+    return (game.slots + 1) * (3 * game.chunks + 1) * (DOUBLE + SINGLE)
+
+
+def require_play(game: GameConfig, evaluation: EvaluationConfig) -> None:
+    """Check that the episodes on which final policies are measured can be played.
+
+    Raises:
+        ConfigError: they do not fit in memory; the line says how many do.
+    """
+    need, left = game.devices * _draws(game), free()
+    if need * evaluation.final_episodes > left:
+        raise ConfigError(
+            f"evaluation.final_episodes = {evaluation.final_episodes}: at most {int(left / need)}; the draws of an "
+            f"episode of {game.devices} devices and {game.slots} slots take {need / 1e9:,.1f} GB of memory, and "
+            f"{left / 1e9:,.1f} GB are free"
+        )
 
 
 def free() -> float:
