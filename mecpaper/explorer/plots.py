@@ -9,9 +9,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
+from PIL import Image
 
 from mecpaper.explorer.playing import Result
 from mecpaper.explorer.state import Reported
@@ -43,13 +45,18 @@ def canvas() -> Figure:
     style = {"axes.titlesize": 10, "axes.titleweight": "bold", "axes.titley": 1.03, "axes.titlelocation": "left"}
     with matplotlib.rc_context(STYLE | style):
         figure = Figure(figsize=(12.6, 6.4))
+        FigureCanvasAgg(figure)
         top = figure.add_gridspec(1, 3, left=0.04, right=0.955, top=0.945, bottom=0.59, wspace=0.17)
         below = figure.add_gridspec(1, 4, left=0.045, right=0.985, top=0.435, bottom=0.075, wspace=0.22)
         places = [*(top[0, i] for i in range(3)), *(below[0, i] for i in range(4))]
         for place, (title, across, up) in zip(places, PANELS, strict=True):
             axes = figure.add_subplot(place)
             axes.set(title=title, xlabel=across)
-            axes.set_ylabel(up, labelpad=0, fontsize=7.5)
+            axes.set_ylabel(up, fontsize=7.5)
+            # Where labels have fixed places, no tick is measured to place them.
+            box, per_point = axes.get_window_extent(), figure.dpi / 72.0
+            axes.xaxis.set_label_coords(0.5, -18.0 * per_point / box.height)
+            axes.yaxis.set_label_coords(-26.0 * per_point / box.width, 0.5)
             round_ticks(axes)
         for axes in figure.axes[:2]:
             axes.set_yticks([])
@@ -82,11 +89,16 @@ def draw(
     return figure
 
 
-def png(figure: Figure, dpi: int = 100) -> bytes:
+def png(figure: Figure) -> bytes:
     """Render a figure as PNG, for speed with little compression and text that is not fitted to pixels."""
-    buffer = io.BytesIO()
+    canvas = figure.canvas
+    if not isinstance(canvas, FigureCanvasAgg):
+        canvas = FigureCanvasAgg(figure)
     with matplotlib.rc_context(STYLE | {"text.hinting": "none"}):
-        figure.savefig(buffer, dpi=dpi, pil_kwargs={"compress_level": 1})
+        canvas.draw()
+    buffer = io.BytesIO()
+    # The canvas is kept, and with it the measures of its texts; without the alpha channel the picture is packed faster.
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(buffer, "png", compress_level=1)
     return buffer.getvalue()
 
 
