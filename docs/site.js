@@ -31,8 +31,9 @@ for (const empty of document.querySelectorAll("table.dataframe th:empty")) empty
 for (const box of document.querySelectorAll(".table-wrapper")) box.tabIndex = 0;
 for (const table of document.querySelectorAll("article table")) {
   const rows = [...table.rows], number = /^[-+]?\d[\d.e+-]*( ?(%|[±[(][^a-z]*))?$/;
-  for (let place = 0; place < rows[0].cells.length; place++) {
-    const cells = rows.map((row) => row.cells[place]).filter(Boolean);
+  // From the right: below a cell that spans rows, the rows have fewer cells on the left.
+  for (let back = 1; back <= Math.max(...rows.map((row) => row.cells.length)); back++) {
+    const cells = rows.map((row) => row.cells[row.cells.length - back]).filter((cell) => cell?.colSpan === 1);
     const texts = cells.filter((cell) => cell.closest("tbody")).map((cell) => cell.innerText.trim()).filter(Boolean);
     const numbers = texts.length && texts.every((text) => number.test(text) || text === "NaN");
     if (numbers && !table.matches(".verdicts")) cells.forEach((cell) => cell.classList.add("number"));

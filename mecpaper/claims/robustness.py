@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mecpaper.claims.effect import OPEN
+from mecpaper.claims.effect import ANSWERS, OPEN
 from mecpaper.claims.runs import ATTACKERS, BASELINES, OURS, USERS, Runs
 from mecpaper.claims.verdict import decide, read_optimum, read_statements, tables, with_optimum
 from mecpaper.config.tables import read_table
@@ -36,6 +36,8 @@ READINGS = (*OF_THE_GAME, "D25", "D43", "D46")
 MEASURED = ("D16", *READINGS)
 """Readings whose effect is measured; of D16 no statement is decided, since other devices are another game."""
 
+DECIDED = frozenset(ANSWERS) - {OPEN}
+
 OURS_ALONE = ("D25",)
 """Readings that concern only CPO-MADDPG; the other baselines need no runs under them."""
 
@@ -55,7 +57,8 @@ def robustness(root: Path) -> pd.DataFrame:
         root: the project's folder.
     Returns:
         Columns reading, id, claim, verdict (the answer of the runs, or where they leave it open that of the optimum),
-        by (runs or optimum), and answer, effect, lower, upper, margin, seeds, optimum.
+        by (runs or optimum), otherwise (the default reading's answer by the same, where it is another one), and answer,
+        effect, lower, upper, margin, seeds, optimum.
     """
     runs, statements = Runs.load(root, printed=True), read_statements(root).loc[list(HEADLINE)]
     settled = read_optimum(root)
@@ -72,8 +75,18 @@ def robustness(root: Path) -> pd.DataFrame:
     table = pd.concat(tables).rename_axis("id").reset_index()
     table["verdict"] = with_optimum(table)
     table["by"] = np.select([table["answer"] != OPEN, table["verdict"] != OPEN], ["runs", "optimum"], "")
-    columns = ["reading", "id", "claim", "verdict", "by", "answer", "effect", "lower", "upper", "margin", "seeds"]
-    return table[[*columns, "optimum"]]
+    table["otherwise"] = _otherwise(table)
+    columns = ["reading", "id", "claim", "verdict", "by", "otherwise", "answer", "effect", "lower", "upper", "margin"]
+    return table[[*columns, "seeds", "optimum"]]
+
+
+def _otherwise(table: pd.DataFrame) -> pd.Series:
+    """Give the default reading's answer of the same kind, of the runs or of the optimum, where it is another one."""
+    default = table[table["reading"] == "default"].set_index("id")
+    kinds = table["by"].map({"runs": "answer", "optimum": "optimum"})
+    before = [default.at[key, kind] if kind in default else "" for key, kind in zip(table["id"], kinds, strict=True)]
+    known = [one in DECIDED and one != now for one, now in zip(before, table["verdict"], strict=True)]
+    return pd.Series(before, index=table.index).where(known, "")
 
 
 def reading_effects(root: Path) -> pd.DataFrame:
@@ -119,15 +132,13 @@ def measured_effects(effects: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFr
         ]
         text = f"CPO-MADDPG, {rows['seeds'].max()} seeds, the other reading less this one: {', '.join(shown)}"
         texts.setdefault(reading, []).append(text)
-    taken = verdicts[verdicts["reading"] == "default"].set_index("id")["verdict"]
     for reading in texts:
         own = verdicts[verdicts["reading"] == reading]
         if own.empty:
             continue
         decided = own[own["verdict"] != OPEN]
-        before = decided["id"].map(taken)
-        changed = decided[(before != OPEN) & (before != decided["verdict"])]
-        words = [f"{row.id} {row.verdict} instead of {taken[row.id]}" for row in changed.itertuples()]
+        changed = decided.dropna(subset="otherwise")
+        words = [f"{row.id} {row.verdict} instead of {row.otherwise}" for row in changed.itertuples()]
         tally = f"{len(decided)} of {len(own)} headline statements decided, {len(changed)} otherwise"
         texts[reading].append(": ".join(part for part in (tally, ", ".join(words)) if part))
     return pd.DataFrame([(reading, "; ".join(parts)) for reading, parts in texts.items()], columns=["id", "effect"])

@@ -21,9 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
-from mecpaper.claims.effect import ANSWERS, NONE, NOT_IDENTIFIED, OPEN, REPRODUCED, SMALLER, answer, holm
+from mecpaper.claims.effect import ANSWERS, MANY, NONE, NOT_IDENTIFIED, OPEN, REPRODUCED, SMALLER, answer, holm
 from mecpaper.claims.rules import RULES
 from mecpaper.claims.runs import MissingRuns, Runs
 from mecpaper.config.tables import read_table
@@ -96,7 +95,7 @@ def _decide_claim(statements: pd.DataFrame, runs: Runs) -> pd.DataFrame:
         effect, size = effects[row.Index], printed_size(row.printed, effects[row.Index].base)
         lower, upper = map(float, effect.interval(level)) if enough[row.Index] else (np.nan, np.nan)
         given = str(answer(lower, upper, row.margin, size, row.kind))
-        notes = [f"{effect.absent} seeds have no value"] if effect.absent else []
+        notes = [f"{_count(effect.absent)} without a value"] if effect.absent else []
         if given == NONE and 0.0 < size < row.margin:
             notes.append(f"the printed size, {size:.3g}, is itself within the margin")
         needed = effect.needed(level, row.margin, row.kind) if given == OPEN and enough[row.Index] else np.nan
@@ -175,6 +174,8 @@ def tables(root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         A row per claim with its verdict, and a row per statement with q (false discovery rate over all statements) and
         what the optimum says of it, from data/runs/optimum.csv where that exists.
     """
+    from scipy.stats import false_discovery_control  # takes longer to import than all else here
+
     runs = Runs.load(root, printed=True)
     decided = decide(read_statements(root), runs)
     known = decided["p"].notna()
@@ -200,6 +201,10 @@ def seen(root: Path, *numbers: int) -> str:
     return "\n".join(lines)
 
 
+def _count(seeds: int) -> str:
+    return f"{seeds} seed{'s' * (seeds != 1)}"
+
+
 def in_words(row: object) -> str:
     """Say in a line what was found of a statement.
 
@@ -211,9 +216,10 @@ def in_words(row: object) -> str:
     text = f"{fields['id']}, {fields['text']}{meaning}: **{fields['answer']}**"
     if np.isfinite(fields["lower"]):
         text += f", {fields['effect']:.3g} [{fields['lower']:.3g}, {fields['upper']:.3g}], margin {fields['margin']:g}"
-        text += f", {fields['seeds']} seeds"
+        text += f", {_count(fields['seeds'])}"
     if fields["answer"] == OPEN and fields["needed"] > 0:
-        text += f"; decided by about {fields['needed']:.0f}" if np.isfinite(fields["needed"]) else "; not by 1000"
+        few = f"about {fields['needed']:.0f}" if np.isfinite(fields["needed"]) else f"more than {MANY}"
+        text += f"; it would take {few} seeds to decide it"
     if fields["reason"]:
         text += f"; {fields['reason']}"
     if fields["optimum"]:

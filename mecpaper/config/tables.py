@@ -39,7 +39,7 @@ COLUMNS = {
     "verdicts": "place claim verdict with_optimum statements reason optimum scale evidence | id",
     "statements": "id text meaning kind margin_reason label answer reason optimum | "
     f"claim margin effect lower upper confidence printed seeds needed p q {_AT_OPTIMUM}",
-    "robustness": "reading id verdict by answer optimum | claim effect lower upper margin seeds",
+    "robustness": "reading id verdict by otherwise answer optimum | claim effect lower upper margin seeds",
     "reading_effects": "reading algorithm measure | default effect lower upper seeds",
     "measured_effects": "id effect |",
 }

@@ -224,7 +224,7 @@ def draw_groups(
         axes.legend(fontsize=7)
 
 
-def mark(axes: Axes, value: float, text: str, at: float | None = None) -> None:
+def mark(axes: Axes, value: float, text: str, at: float | None = None, below: bool = False) -> None:
     """Draw a reference value as a thin line with its name: one of the paper, or of a policy that does not learn.
 
     Args:
@@ -232,6 +232,7 @@ def mark(axes: Axes, value: float, text: str, at: float | None = None) -> None:
         value: height of the line; NaN, as of a plan that was not searched for, draws nothing.
         text: its name.
         at: level of the setting to which the value belongs; by default the line spans the axes.
+        below: whether the name stands below the line at its right end, not above it at its left end.
     """
     if np.isnan(value):
         return
@@ -241,9 +242,11 @@ def mark(axes: Axes, value: float, text: str, at: float | None = None) -> None:
     else:
         axes.plot([at - 0.35, at + 0.35], [value, value], **where)
     box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.3}
-    place, system = ((0.01, value), ("axes fraction", "data")) if at is None else ((at - 0.35, value), "data")
-    style: dict[str, Any] = {"textcoords": "offset points", "va": "bottom", "fontsize": 7, "color": "0.3", "zorder": 5}
-    axes.annotate(text, place, (0, 1.5), xycoords=system, bbox=box, **style)
+    left = (0.01, value) if at is None else (at - 0.35, value)
+    place, system = (0.99, value) if below else left, ("axes fraction", "data") if at is None or below else "data"
+    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": "0.3", "zorder": 5, "bbox": box}
+    style |= {"ha": "right", "va": "top"} if below else {"ha": "left", "va": "bottom"}
+    axes.annotate(text, place, (0, -1.5 if below else 1.5), xycoords=system, **style)
 
 
 def late(curves: pd.DataFrame) -> pd.DataFrame:

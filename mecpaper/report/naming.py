@@ -27,7 +27,8 @@ def name_lines(axes: Axes) -> None:
     """
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
-        axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="0.35")
+        if not axes.has_data():
+            axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="0.35")
         return
     lines: list[Any] = [handle[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
     axes.get_ylim()  # applies a scale that matplotlib has put off

@@ -55,17 +55,21 @@ def measured(runs: pd.DataFrame) -> dict[str, str]:
 def beside_reported(measured: pd.DataFrame, reported: pd.DataFrame, by: str) -> pd.DataFrame:
     """Make a row per group with each measure as "mean [lower, upper]" and the paper's number beside it.
 
+    Where some seeds have no value, the number of those that have one is added.
+
     Args:
         measured: as `intervals` returns it, with the group column `by`.
         reported: the paper's numbers, with columns `by`, measure and value.
         by: the group column, such as "devices".
     """
     printed = reported.set_index([by, "measure"])["value"]
-    rows = []
+    most, rows = measured.groupby(by)["seeds"].max(), []
     for key, group in measured.groupby(by):
         row: dict[str, object] = {by: key}
         for entry in group.itertuples():
             ends = f"[{entry.lower:.3f}, {entry.upper:.3f}]" if np.isfinite(entry.lower) else "(1 seed)"
+            if 1 < entry.seeds < most[key]:
+                ends += f" ({entry.seeds} seeds)"
             row[entry.measure] = "n/a" if pd.isna(entry.mean) else f"{entry.mean:.3f} {ends}"
             if (key, entry.measure) in printed.index:
                 row[f"{entry.measure} (paper)"] = printed[(key, entry.measure)]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mecpaper.config.schema import FigureConfig
+from mecpaper.report import figures
 from mecpaper.report.figures import draw_seeds, new_figure
 from mecpaper.report.labels import AXES
 from mecpaper.report.tables import to_markdown
@@ -114,4 +116,35 @@ def draw_runs(
             limit = summary.loc[summary["scenario"] == scenario, "cost_limit"].mean()
             axes.axhline(limit, color="0.3", linestyle="--")
             axes.annotate("$C_{limit}$", (1, limit), (2, 0), ("axes fraction", "data"), "offset points", va="center")
+    return figure
+
+
+def draw_scenarios(
+    curves: pd.DataFrame,
+    final: pd.DataFrame,
+    names: dict[str, str],
+    measures: Sequence[str],
+    chosen: FigureConfig,
+    level: float = float("nan"),
+) -> Figure:
+    """Draw the curves of CPO-MADDPG in some scenarios, a panel below the other for each measure.
+
+    Args:
+        curves, final: tables curves and summary of CPO-MADDPG.
+        names: scenario -> its name in the figure.
+        measures: measure of each panel; "late reward" draws the last 60 % of the training.
+        chosen: smoothing and confidence.
+        level: energy limit to mark, J; by default none.
+    """
+    figure, panels = figures.stacked(len(measures))
+    curves = curves[curves["scenario"].isin(names)]
+    for axes, measure in zip(panels, measures, strict=True):
+        end = measure.startswith("late ")
+        shown, band = figures.late(curves) if end else curves, (chosen.smoothing, chosen.confidence)
+        figures.draw_curves(axes, shown, measure.removeprefix("late "), *band, names=names, by="scenario")
+        axes.set_title("the last 60 %" if end else "", fontsize=8)
+        figures.mark(axes, level, "energy limit", below=True)
+        figures.name_lines(axes)
+    figures.state(figure, final, measures[0], names, "scenario", whose="CPO-MADDPG")
+    figures.describe(figure, curves, chosen.confidence, chosen.smoothing)
     return figure

@@ -80,7 +80,7 @@ def _draw_statement(axes: Axes, row: float, entry: Any) -> None:
         axes.plot([low, high], [row, row], color="0.65", linewidth=3.2, solid_capstyle="projecting", zorder=1)
     if np.isfinite(entry.lower):
         axes.plot([place(entry.lower), place(entry.upper)], [row, row], color="0.15", linewidth=0.9, zorder=2)
-        axes.plot(place(entry.effect), row, mark.marker, color=mark.color, **_EDGE, zorder=3)
+        axes.plot(place(entry.effect), row, mark.marker, color=mark.color, **_EDGE, zorder=3, clip_on=False)
     if np.isfinite(entry.printed):
         axes.plot(place(entry.printed), row, "|", color="0.0", markersize=6.5, markeredgewidth=1.2, zorder=4)
 
@@ -125,20 +125,25 @@ def effects(statements: pd.DataFrame, label: str) -> Figure:
         statements: rows of data/runs/statements.csv with an effect.
         label: what the effects are, with their unit.
     """
-    figure, (axes,) = new_figure(COLUMN, 0.75 + 0.5 * len(statements))
+    figure, (axes,) = new_figure(COLUMN, 1.0 + 0.5 * len(statements))
+    repeated = statements["text"].duplicated(keep=False).tolist()
     for row, entry in enumerate(statements.itertuples()):
         mark = VERDICTS[str(entry.answer)]
         axes.fill_betweenx([row - 0.2, row + 0.2], -entry.margin, entry.margin, color="0.9", linewidth=0)
         axes.plot([entry.lower, entry.upper], [row, row], color="0.15", linewidth=1.2)
         axes.plot(entry.effect, row, mark.marker, color=mark.color, markeredgecolor="0.1", markersize=6)
         place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
-        axes.annotate(wrapped(str(entry.text), 58), (0.0, row - 0.45), **place)
+        place["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        said = f"{entry.text}, {entry.meaning}" if repeated[row] and isinstance(entry.meaning, str) else str(entry.text)
+        axes.annotate(wrapped(said, 58), (0.0, row - 0.45), **place)
     axes.axvline(0.0, color="0.4", linewidth=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set_ylim(max(len(statements), 1) - 0.5, -0.8)
     axes.set_xlabel(wrapped(f"{label}; line: interval, grey: no practical size", 50), fontsize=8)
+    found = [*statements["answer"]]
+    figure.legend(handles=key(found)[: len(set(found))], loc="outside lower center", ncols=2, fontsize=7)
     return figure
 
 
