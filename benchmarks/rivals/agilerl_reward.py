@@ -4,11 +4,11 @@ Arguments: threads, seed, scale of params.yaml, slots per `learn`, budget in sec
 
 The loop is that of AgileRL's `train_multi_agent_off_policy` (act, step, store, sample, learn) with what the project's
 own training has: the same number of episodes at once, of joint transitions in the buffer and of warm-up episodes, the
-same start of the actors' last layer, the same exploration (the same held random actions and noise, added here to the
-noise-free actions of `get_action`, since AgileRL cannot anneal its own), the same learning rates, discount, target
-rate, batch and reward scale. AgileRL has no clipping of gradients and no penalty on saturated outputs. Networks are
-those of agilerl_speed.py, an actor and a critic per agent. Every evaluation is sent as a line with the seconds since
-the start.
+same start of the actors' last layer, the same exploration (noise that stays for an episode, added here to the
+noise-free actions of `get_action`, since AgileRL cannot anneal its own), the same first learning rates, discount,
+target rate, batch and reward scale. AgileRL has no clipping of gradients, no penalty on saturated outputs, no updates
+of the critic alone, and no falling rates. Networks are those of agilerl_speed.py, an actor and a critic per agent.
+Every evaluation is sent as a line with the seconds since the start.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Copies:
 
 
 class Exploration:
-    """The project's exploration (D35): random actions held for an episode during the warm-up, then noise that lasts.
+    """The project's exploration (D35): noise that lasts, added to the policy's actions from the first episode on.
 
     Args:
         config: the configuration.
@@ -83,20 +83,15 @@ class Exploration:
         self.learning, self.names, self.source = learning, list(copies.names.values()), source
         self.shape = (config.game.slots, len(copies.envs), config.game.devices, 5 * config.game.chunks)
 
-    def episode(self, done: float) -> tuple[bool, list[dict[str, NDArray]]]:
-        """Whether this is the warm-up, and for every slot the actions to play then, or else the noise to add."""
-        slots, *shape = self.shape
-        warm_up = done < self.learning.warmup_fraction
-        if warm_up:
-            values = (2.0 * torch.rand(shape, generator=self.source) - 1.0).expand(self.shape)
-        else:
-            correlation = self.learning.noise_correlation
-            fresh = (1.0 - correlation**2) ** 0.5
-            values = torch.randn(self.shape, generator=self.source)
-            for t in range(1, slots):
-                values[t] = correlation * values[t - 1] + fresh * values[t]
-            values *= annealed(tuple(self.learning.noise), done)
-        return warm_up, [{name: row[:, n].numpy() for n, name in enumerate(self.names)} for row in values]
+    def episode(self, done: float) -> list[dict[str, NDArray]]:
+        """The noise of every slot."""
+        correlation = self.learning.noise_correlation
+        fresh = (1.0 - correlation**2) ** 0.5
+        values = torch.randn(self.shape, generator=self.source)
+        for t in range(1, len(values)):
+            values[t] = correlation * values[t - 1] + fresh * values[t]
+        values *= annealed(tuple(self.learning.noise), done / self.learning.noise_until)
+        return [{name: row[:, n].numpy() for n, name in enumerate(self.names)} for row in values]
 
 
 def measure(agent: MADDPG, game: Game, seed: int) -> float:
@@ -111,13 +106,12 @@ def measure(agent: MADDPG, game: Game, seed: int) -> float:
     return float(evaluate(policy, game, [seed])["reward"][0])
 
 
-def begin(actor: DeterministicActor, learning: LearningConfig, chunks: int) -> None:
+def begin(actor: DeterministicActor, learning: LearningConfig) -> None:
     """Start the actor's last layer as the project's actors start (D40)."""
     last = actor.head_net.get_output_dense()
     with torch.no_grad():
         last.weight *= learning.actor_output_start
         last.bias *= learning.actor_output_start
-        last.bias.view(chunks, -1).add_(torch.tensor(learning.output_start))
 
 
 def main() -> None:
@@ -137,7 +131,7 @@ def main() -> None:
         MADDPG,
         copies.observations,
         copies.actions,
-        partial(begin, learning=learning, chunks=config.game.chunks),
+        partial(begin, learning=learning),
         batch_size=learning.batch,
         lr_actor=learning.actor_learning_rate,
         lr_critic=learning.critic_learning_rate,
@@ -155,14 +149,11 @@ def main() -> None:
             answer({"seconds": seconds, "episode": episode, "updates": updates, "reward": reward})
         if seconds > budget or reward >= level:
             break
-        warm_up, slots = explore.episode(episode / scale.episodes)
+        warm_up = episode < learning.warmup_fraction * scale.episodes
         observation = copies.reset()
-        for held in slots:
-            if warm_up:
-                action = held
-            else:
-                chosen, _ = agent.get_action(observation)
-                action = {name: np.clip(value + held[name], -1.0, 1.0) for name, value in chosen.items()}
+        for noise in explore.episode(episode / scale.episodes):
+            chosen, _ = agent.get_action(observation)
+            action = {name: np.clip(value + noise[name], -1.0, 1.0) for name, value in chosen.items()}
             following, rewards, done = copies.step(action)
             scaled = {name: learning.reward_scale * value for name, value in rewards.items()}
             transition = transition_to_tensordict(

@@ -68,6 +68,7 @@ def _device(axes: Axes, devices: int) -> Box:
     arrow(axes, (middle, 2.24), (middle, 2.60), role="edge")
     arrow(axes, (middle, 1.96), (middle, 1.60), role="local")
     arrow(axes, (middle, 0.82), (middle, 1.20), role="energy")
+    arrow(axes, (middle, 0.96), (1.06, 0.96), (1.06, 2.80), (1.15, 2.80), role="energy")
     write(axes, middle + 0.06, 2.44, "$x = 1$", SMALL, ha="left")
     write(axes, middle + 0.06, 1.77, "$x = 0$", SMALL, ha="left")
     parts.sun(axes, 0.4, 0.70)
