@@ -64,7 +64,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder of the results (benchmarks)")
     own = parser.add_argument_group("same_reward and precision")
     own.add_argument("--scale", default="study", help="of the trainings (study)")
-    own.add_argument("--levels", type=float, nargs="+", default=[1.15, 1.2], help="of the reward (1.15 1.2)")
+    own.add_argument("--levels", type=float, nargs="+", default=[0.4, 1.0, 1.2], help="of the reward (0.4 1.0 1.2)")
     own.add_argument("--budget-factor", type=float, default=15.0, help="the rival's time over ours (15)")
     own.add_argument("--budget-minutes", type=float, default=30.0, help="the rival's time at most (30)")
     own.add_argument("--slots-per-learn", type=int, nargs="+", default=[], help="of the rival (as the scale has it)")

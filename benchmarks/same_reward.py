@@ -6,10 +6,12 @@ from an empty process with everything imported: construction, playing, learning,
 which both make after the same episodes. A point counts when it is measured, so the times are as coarse as
 `curve_every` of the scale.
 
-- Ours is `Training` of maddpg with params.yaml, one seed alone: pooled critic, gradient clipping, saturation penalty.
+- Ours is `Training` of maddpg with params.yaml, one seed alone, with all that it has and AgileRL has not: one critic for
+  all devices that hears what the channel carries, products in bfloat16, gradient clipping, a saturation penalty, a
+  critic that learns before the actors move, falling rates.
 - AgileRL plays copies of the PettingZoo environment and has its own networks, replay and `learn`
-  (benchmarks/rivals/agilerl_reward.py says what it shares with ours): as many episodes at once, the same start of the
-  actors, the same exploration, rates, discount, batch, buffer. It makes an update as often per slot as ours does;
+  (benchmarks/rivals/agilerl_reward.py says what it shares with ours): as many episodes at once, the same untrained start,
+  the same exploration, first rates, discount, batch, buffer. It makes an update as often per slot as ours does;
   `--slots-per-learn` sets other rates, since more updates may make better use of a slow game.
 - The environment is part of AgileRL's time, as PettingZoo's interface is one copy and a dictionary per agent; ours
   plays the batched game.

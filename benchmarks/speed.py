@@ -2,7 +2,9 @@
 
 One update is every agent's critic, actor and targets once, on a mini-batch of 64 random joint transitions that lies
 ready (no environment, no replay). Everywhere 20 agents, observations of 10 and actions of 15 numbers, hidden layers
-of 256-128-64 with ReLU, Adam, single precision, the same threads. All are measured in turn in one run, A B C A B C.
+of 256-128-64 with ReLU, Adam, the same threads. All are measured in turn in one run, A B C A B C, and everything twice:
+with products in single precision and in bfloat16. Ours then has `learning.precision: bfloat16`, with activations in
+bfloat16 as well; of the rivals oneDNN rounds the factors of each product (`mkldnn.matmul.fp32_precision`).
 
 - This project, `separate`: an actor and a joint-input critic for every agent, all in batched products. Here the
   policy gradient of an agent is that of its own critic in its own action, as in the papers. All agents' present
@@ -25,8 +27,8 @@ of 256-128-64 with ReLU, Adam, single precision, the same threads. All are measu
 
 Arithmetic limits the quotients with the pooled critic. The part "learning" has the number of operations of an update
 and the machine's rate: at the full rate, with nothing else to do, an update would still take more than half of its
-present time. Less arithmetic would help: a smaller batch (the default of params.yaml is half of the one here), the
-joint critic, or lower precision on hardware that supports it. Separate critics are also limited by memory: their
+present time. Less arithmetic would help: a smaller batch (the default of params.yaml is half of the one here), or the
+joint critic. The precision of the products changes little for the rivals. Separate critics are also limited by memory: their
 weights, gradients, moments and targets are five times 14 MB, which every update reads and writes several times, so the
 quotients depend on the load of the machine's memory.
 """
@@ -77,11 +79,11 @@ RIVALS = {
 """Printed name -> whose, case of its script, updates per call."""
 
 COMPARED = [
-    (AGILERL, SEPARATE, 4.0),
-    (PER_AGENT, SEPARATE, 2.0),
+    (AGILERL, SEPARATE, 8.0),
+    (PER_AGENT, SEPARATE, 3.5),
     (TEXTBOOK, SEPARATE, None),
     (SHARED, POOLED, 3.0),
-    (AGILERL, POOLED, 15.0),
+    (AGILERL, POOLED, 20.0),
     (SHARED, JOINT, None),
     (AGILERL, CPO, None),
     (AGILERL_TWIN, TWIN, None),
@@ -89,8 +91,11 @@ COMPARED = [
 ]
 """Rival, ours, and how many times as fast ours was meant to be."""
 
+PRECISIONS = {"float32": "ieee", "bfloat16": "bf16"}
+"""Precision of the products -> torch's name for it."""
 
-def textbook(config: Config) -> Side:
+
+def textbook(config: Config, precision: str) -> Side:
     """The plain loop with the project's settings, on a random batch."""
     game, learning = make_game(config), config.learning
     learner = TextbookMADDPG(
@@ -108,12 +113,20 @@ def textbook(config: Config) -> Side:
     seen = [
         ((part - centre.unsqueeze(1)) / half.unsqueeze(1))[0] for part in (batch.observation, batch.next_observation)
     ]
-    return timed(lambda: learner.learn(seen[0], batch.action[0], batch.reward[0], seen[1]))
+    learn = timed(lambda: learner.learn(seen[0], batch.action[0], batch.reward[0], seen[1]))
+
+    def side(calls: int) -> float:
+        torch.backends.mkldnn.matmul.fp32_precision = PRECISIONS[precision]
+        seconds = learn(calls)
+        torch.backends.mkldnn.matmul.fp32_precision = "none"
+        return seconds
+
+    return side
 
 
-def asking(process: Process, case: str) -> Side:
+def asking(process: Process, case: str, precision: str) -> Side:
     """A side that lives in another process; the time is taken there."""
-    return lambda calls: process.ask(case=case, calls=calls)["seconds"]
+    return lambda calls: process.ask(case=case, calls=calls, precision=PRECISIONS[precision])["seconds"]
 
 
 def measure(config: Config, options: Options) -> dict[str, Any]:
@@ -122,22 +135,31 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     sizes = [game.devices, game.observation_size, game.action_size, BATCH]
     sides: dict[str, Side] = {}
     updates = {TEXTBOOK: 1} | {name: count for name, (_, _, count) in RIVALS.items()}
-    for name, (algorithm, critic) in OURS.items():
-        work = make_work(config, algorithm, game, critic=critic, batch=BATCH)
-        sides[name], updates[name] = timed(work.call), work.updates
-    sides[TEXTBOOK] = textbook(config)
+    for precision in PRECISIONS:
+        for name, (algorithm, critic) in OURS.items():
+            work = make_work(config, algorithm, game, critic=critic, batch=BATCH, precision=precision)
+            sides[f"{precision}: {name}"], updates[name] = timed(work.call), work.updates
+        sides[f"{precision}: {TEXTBOOK}"] = textbook(config, precision)
     with ExitStack() as stack:
         processes = {
             name: stack.enter_context(Process(options.root, name, f"{name}_speed", options.threads, *map(str, sizes)))
             for name in ("agilerl", "benchmarl")
         }
-        sides |= {name: asking(processes[whose], case) for name, (whose, case, _) in RIVALS.items()}
+        sides |= {
+            f"{precision}: {name}": asking(processes[whose], case, precision)
+            for precision in PRECISIONS
+            for name, (whose, case, _) in RIVALS.items()
+        }
         blocks = interleaved(sides, options.repetitions, options.seconds)
         versions = {key: value for process in processes.values() for key, value in process.about.items()}
-    seconds = {name: [value / updates[name] for value in values] for name, values in blocks.items()}
+    seconds = {name: [value / updates[name.partition(": ")[2]] for value in values] for name, values in blocks.items()}
     return {
         "figures": [per_second(name, "updates/s", values) for name, values in seconds.items()],
-        "ratios": [ratio(f"{ours} : {rival}", seconds[rival], seconds[ours], goal) for rival, ours, goal in COMPARED],
+        "ratios": [
+            ratio(f"{kind}: {ours} : {rival}", seconds[f"{kind}: {rival}"], seconds[f"{kind}: {ours}"], goal)
+            for kind in PRECISIONS
+            for rival, ours, goal in COMPARED
+        ],
         "values": [["agents, observation, action, batch", ", ".join(map(str, sizes))]]
         + [[f"version of {name}", value] for name, value in (versions | {"torch (ours)": torch.__version__}).items()],
     }

@@ -96,16 +96,19 @@ def answering() -> Callable[[dict[str, Any]], None]:
 
 
 def serve(answer: Callable[[dict[str, Any]], None], about: dict[str, Any], cases: dict[str, Callable[[], Any]]) -> None:
-    """For a script: time what is asked for, `{"case": name, "calls": number}` -> `{"seconds": ...}`, until the end.
+    """For a script: time what is asked for, `{"case", "calls", "precision"}` -> `{"seconds"}`, until the end.
 
     Args:
         answer: from `answering`.
         about: sent first, for instance versions.
         cases: name -> one update.
     """
+    import torch  # the rival's
+
     answer(about)
     for line in sys.stdin:
         request = json.loads(line)
+        torch.backends.mkldnn.matmul.fp32_precision = request["precision"]
         work = cases[request["case"]]
         started = time.perf_counter()
         for _ in range(request["calls"]):
