@@ -292,10 +292,10 @@ def test_a_seed_that_requests_nothing_has_no_rate(statements):
     table = runs.summary[("matd3", "default")]
     table.loc[table["seed"] <= 3, "sor"] = np.nan
     found = verdict.decide(statements[statements["claim"] == 9], runs).loc["9c"]
-    assert found["seeds"] == 7 and found["reason"] == "3 seeds have no value" and found["answer"] == REPRODUCED
+    assert found["seeds"] == 7 and found["reason"] == "3 seeds without a value" and found["answer"] == REPRODUCED
     table.loc[table["seed"] <= 6, "sor"] = np.nan
     found = verdict.decide(statements[statements["claim"] == 9], runs).loc["9c"]
-    assert found["answer"] == OPEN and np.isnan(found["lower"]) and found["reason"] == "6 seeds have no value"
+    assert found["answer"] == OPEN and np.isnan(found["lower"]) and found["reason"] == "6 seeds without a value"
 
 
 def test_speed_order_and_counts_follow_the_runs(statements):

@@ -296,8 +296,20 @@ def test_lines_break_between_words_and_not_in_a_formula():
 
 def test_differences_are_drawn_with_their_interval_and_margin():
     row = {"text": "x is above y", "answer": "open", "effect": 0.1, "lower": -0.1, "upper": 0.3, "margin": 0.05}
-    (axes,) = verdicts.effects(pd.DataFrame([row, row]), "reward").axes
+    figure = verdicts.effects(pd.DataFrame([row | {"meaning": "early"}, row | {"meaning": "late"}]), "reward")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["x is above y, early", "x is above y, late"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["O  open"]
     lines = [line.get_xdata() for line in axes.get_lines()]
     assert [list(lines[0]), list(lines[1])] == [[-0.1, 0.3], [0.1]] and len(lines) == 5
     (band, _) = axes.collections
     assert band.get_paths()[0].get_extents().intervalx.tolist() == [-0.05, 0.05]
+
+
+def test_where_some_seeds_have_no_value_their_number_is_said():
+    runs = pd.DataFrame({"devices": [20, 20, 20, 40], "sor": [0.9, None, 0.7, 0.8], "reward": [1.0, 2.0, 3.0, 4.0]})
+    measured = tables.intervals(runs, "devices", ["sor", "reward"], 0.95)
+    nothing = pd.DataFrame({"devices": [], "measure": [], "value": []})
+    shown = tables.beside_reported(measured, nothing, "devices").set_index("devices")
+    assert shown.loc[20, "sor"].endswith("(2 seeds)") and "seed" not in shown.loc[20, "reward"]
+    assert shown.loc[40, "sor"] == "0.800 (1 seed)"

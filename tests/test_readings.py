@@ -1,16 +1,18 @@
 """The other readings: the measured effect of each, described from the tables."""
 
 import pandas as pd
+import pytest
 
 from mecpaper.claims import robustness
 
 VERDICTS = pd.DataFrame(
     [
-        ("default", "1a", "no difference of practical size"),
-        ("default", "6a", "contradicted"), ("default", "9a", "open"),
-        ("D4", "1a", "reproduced"), ("D4", "6a", "contradicted"), ("D4", "9a", "open"),
+        ("default", "1a", "no difference of practical size", None),
+        ("default", "6a", "contradicted", None), ("default", "9a", "open", None),
+        ("D4", "1a", "reproduced", "no difference of practical size"), ("D4", "6a", "contradicted", None),
+        ("D4", "9a", "open", None),
     ],
-    columns=["reading", "id", "verdict"],
+    columns=["reading", "id", "verdict", "otherwise"],
 )  # fmt: skip
 
 EFFECTS = pd.DataFrame(
@@ -44,6 +46,24 @@ def test_effects_in_words_by_hand():
         "2 of 3 headline statements decided, 1 otherwise: 1a reproduced instead of no difference of practical size",
         "D34": "CPO-MADDPG, 5 seeds, the other reading less this one: energy in J -0.100 [-0.200, -0.050]",
     }
+
+
+@pytest.mark.parametrize(
+    ("answer", "optimum", "by", "expected"),
+    [
+        ("contradicted", "", "runs", "reproduced"),
+        ("reproduced", "contradicted", "runs", ""),
+        ("open", "contradicted", "optimum", "no difference of practical size"),
+        ("open", "no difference of practical size", "optimum", ""),
+        ("open", "", "", ""),
+    ],
+)
+def test_an_answer_is_compared_with_one_of_the_same_kind(answer, optimum, by, expected):
+    default = ("default", "1a", "reproduced", "runs", "reproduced", "no difference of practical size")
+    verdict = {"runs": answer, "optimum": optimum, "": "open"}[by]
+    table = pd.DataFrame([default, ("D4", "1a", verdict, by, answer, optimum)])
+    table.columns = ["reading", "id", "verdict", "by", "answer", "optimum"]
+    assert robustness._otherwise(table).tolist() == ["", expected]
 
 
 def test_readings_of_the_game_have_an_optimum_of_their_own(root, settings):

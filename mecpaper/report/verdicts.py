@@ -134,7 +134,8 @@ def effects(statements: pd.DataFrame, label: str) -> Figure:
         axes.plot(entry.effect, row, mark.marker, color=mark.color, markeredgecolor="0.1", markersize=6)
         place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
         place["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
-        said = f"{entry.text}, {entry.meaning}" if repeated[row] and isinstance(entry.meaning, str) else str(entry.text)
+        meaning = getattr(entry, "meaning", None)
+        said = f"{entry.text}, {meaning}" if repeated[row] and isinstance(meaning, str) else str(entry.text)
         axes.annotate(wrapped(said, 58), (0.0, row - 0.45), **place)
     axes.axvline(0.0, color="0.4", linewidth=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(5))
