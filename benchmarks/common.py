@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +53,17 @@ def machine(threads: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "load before": round(os.getloadavg()[0], 2),
         "date": datetime.date.today().isoformat(),
+        "commit": _commit(),
     }
+
+
+def _commit() -> str:
+    """Short name of the commit that is measured; "unknown" without git."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _lines(path: str) -> list[str]:

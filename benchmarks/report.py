@@ -12,7 +12,7 @@ repetition. `>` marks a lower bound, and "open" a goal above it. A quotient "our
 ours is faster.
 """
 
-MACHINE = ("cpu", "cores", "threads", "torch", "load before", "date")
+MACHINE = ("cpu", "cores", "threads", "torch", "load before", "date", "commit")
 
 
 def number(value: float) -> str:
@@ -37,7 +37,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def section(name: str, part: dict[str, Any]) -> str:
     """One part: what is compared, quotients with goals, figures, plain values."""
-    machine = ", ".join(f"{key} {part['machine'][key]}" for key in MACHINE)
+    machine = ", ".join(f"{key} {part['machine'][key]}" for key in MACHINE if key in part["machine"])
     blocks = [f"## {name}: {part['text']}", f"Measured with: {machine}."]
     if part["ratios"]:
         rows = []
