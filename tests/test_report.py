@@ -58,3 +58,5 @@ def test_the_table_of_all_algorithms_by_hand():
     assert row["algorithm"] == "MADDPG" and row["start"] == "0.750" and row["reward"] == "1.100 ± 0.248"
     assert row["SOR"] == "none" and row["of the planner"] == "88 %"
     assert (row["updates"], row["seeds"]) == ("50", 3)
+    below = page.overall(summary.assign(reward=-1.0), planner, {"maddpg": 0.75})
+    assert below["of the planner"].tolist() == ["none"]

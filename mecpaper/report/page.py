@@ -35,14 +35,15 @@ def overall(summary: pd.DataFrame, planner: pd.DataFrame, starts: dict[str, floa
         starts: algorithm -> mean reward of its untrained policy.
     Returns:
         A row per algorithm: reward before training, mean and half-width of Student's 95 % interval of each measure,
-        percent of the planner, updates, seeds.
+        percent of the planner (of a positive reward), updates, seeds.
     """
     chosen = summary[summary["scenario"] == "default"]
     rows = []
     for name in (key for key in NAMES if key in set(chosen["algorithm"])):
         runs = chosen[chosen["algorithm"] == name]
         row: dict[str, object] = {"algorithm": NAMES[name], "start": f"{starts[name]:.3f}", **measured(runs)}
-        row["of the planner"] = f"{100 * runs['reward'].mean() / best_plan(planner):.0f} %"
+        share = runs["reward"].mean() / best_plan(planner)
+        row["of the planner"] = f"{share:.0%}".replace("%", " %") if share > 0 else "none"
         rows.append(row | {"updates": f"{runs['updates'].max():.0f}", "seeds": runs["seed"].nunique()})
     return pd.DataFrame(rows)
 
