@@ -24,7 +24,7 @@ from mecpaper.training.restamp import restamp
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_does(small, tmp_path, monkeypatch, algorithm, change, key):
-    monkeypatch.setattr(memory, "free", lambda: 4e8)
+    monkeypatch.setattr(memory, "free", lambda: memory.PROCESS + 1e8)
     with pytest.raises(ConfigError, match=rf"^{algorithm}/default: {key} = .*; this training takes") as caught:
         experiments.train([resolve(with_changes(small, [change]), algorithm, "default")], tmp_path)
     assert "\n" not in str(caught.value) and not (tmp_path / "data").exists()

@@ -8,6 +8,8 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+import torch
+
 from mecpaper.algorithms.off_policy import OffPolicy
 from mecpaper.config import ConfigError, Experiment, GameConfig
 from mecpaper.config.schema import EvaluationConfig
@@ -22,8 +24,8 @@ LIMITS = (
 )
 """Files with the limit and the use, of both versions of control groups."""
 
-PROCESS = 300_000_000
-"""Bytes of a process that has loaded torch."""
+PROCESS = 760_000_000 if torch.version.cuda else 300_000_000
+"""Bytes of a process that has loaded torch; a build for CUDA takes more, also without a GPU."""
 
 SINGLE, DOUBLE = 4, 8
 """Bytes of a number."""
