@@ -18,7 +18,7 @@ from mecpaper.config import Config
 from mecpaper.explorer.playing import DEVICE_EPISODES
 from mecpaper.explorer.plots import canvas, png
 
-GOAL = 0.3
+GOAL = 0.15
 """Longest time of a change, in s."""
 
 
@@ -43,7 +43,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     changes = seconds["a change"]
     return {
         "figures": figures,
-        "ratios": [ratio("300 ms : a change", [GOAL] * len(changes), changes, 1.0)],
+        "ratios": [ratio("150 ms : a change", [GOAL] * len(changes), changes, 1.0)],
         "values": [
             [
                 "devices, episodes, slots",
