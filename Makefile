@@ -73,6 +73,7 @@ build/benchmarl/.ready: pyproject.toml
 	@touch $@
 
 benchmarl: .venv/.ready build/benchmarl/.ready
+	build/benchmarl/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
 	python -m pytest -rs tests/test_examples.py -k benchmarl
 
 # Nothing is executed: notebooks, figures and tables are shown as stored.
