@@ -37,6 +37,7 @@ MEASURED = ("D16", *READINGS)
 """Readings whose effect is measured; of D16 no statement is decided, since other devices are another game."""
 
 DECIDED = frozenset(ANSWERS) - {OPEN}
+"""Answers that another reading can change."""
 
 OURS_ALONE = ("D25",)
 """Readings that concern only CPO-MADDPG; the other baselines need no runs under them."""
