@@ -1,6 +1,7 @@
 """The pipeline at scale smoke in a folder of its own, the demo, and what DVC says of the stored results."""
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -256,6 +257,32 @@ def test_the_demo_compares_all_algorithms_and_says_where(sources, monkeypatch, c
 def test_a_step_of_the_demo_that_fails_is_one_line(tmp_path):
     with pytest.raises(demo.DemoError, match=r"^collect: project root: no params\.yaml"):
         demo._run(tmp_path, ["collect"])
+
+
+def test_what_a_killed_dvc_left_does_not_stop_the_next_start(tmp_path):
+    assert rebuild.dvc(tmp_path, "init", "--no-scm", "--quiet") == 0
+    (tmp_path / "dvc.yaml").write_text("stages: {one: {cmd: echo done > out, outs: [out]}}")
+    lock = tmp_path / ".dvc" / "tmp" / "rwlock"
+
+    def left(pid):
+        out, entry = str(tmp_path / "out"), {"pid": pid, "cmd": "dvc repro"}
+        return json.dumps({"write": {out: entry}, "read": {out: [entry]}})
+
+    with subprocess.Popen([sys.executable, "-c", ""]) as zombie:
+        # Ended, but not reaped: its number is still taken, and DVC by itself would refuse to start.
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        lock.write_text(left(zombie.pid))
+        assert rebuild.dvc(tmp_path, "repro") == 0 and (tmp_path / "out").exists()
+    lock.write_text(left(1)[:20])  # torn
+    rebuild._forget_the_dead(lock)
+    assert not lock.exists()
+    # A process that is older than the file may be at work; one that is younger has only got the number.
+    lock.write_text(left(os.getpid()))
+    rebuild._forget_the_dead(lock)
+    assert lock.read_text() == left(os.getpid())
+    os.utime(lock, (1e9, 1e9))
+    rebuild._forget_the_dead(lock)
+    assert json.loads(lock.read_text()) == {"write": {}, "read": {}}
 
 
 def test_a_folder_that_holds_something_else_is_never_emptied(root, tmp_path):

@@ -6,6 +6,7 @@ interrupted rebuild continues where it stopped.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,13 +15,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from mecpaper.config import ConfigError, find_root, load
 from mecpaper.config.tables import read_table
-from mecpaper.store.files import make_folder
+from mecpaper.store.files import make_folder, write_atomically
 
 SOURCES = (
     *("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper", "data/traces", "docs"),
@@ -113,11 +115,48 @@ def _rebuild(root: Path, folder: Path, scale: str) -> int:
 
 def dvc(folder: Path, *arguments: str) -> int:
     """Run DVC in a folder and return its exit status; stages run this interpreter, activated or not."""
+    _forget_the_dead(folder / ".dvc" / "tmp" / "rwlock")
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     own = {"MECPAPER_ROOT": str(folder), "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1", "PATH": path}
     # The Makefile explains why DVC's cache is not in its usual place.
     environment = os.environ | own | {"DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "tmp" / "site")}
     return subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment).returncode
+
+
+def _forget_the_dead(path: Path) -> None:
+    """Remove from DVC's lock file the processes that no longer work, or the file if a kill has torn it.
+
+    DVC would wait for a killed process that its parent has not reaped, and for another that got its number.
+    """
+    try:
+        lock, written = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
+    except FileNotFoundError:
+        return
+    except ValueError:
+        path.unlink()
+        return
+    writers, readers = lock.get("write", {}), lock.get("read", {})
+    pids = {entry["pid"] for entry in chain(writers.values(), *readers.values())}
+    working = {pid for pid in pids if _works_since(pid, written)}
+    if pids == working:
+        return
+    left = {name: [entry for entry in entries if entry["pid"] in working] for name, entries in readers.items()}
+    kept = {
+        "write": {name: entry for name, entry in writers.items() if entry["pid"] in working},
+        "read": {name: entries for name, entries in left.items() if entries},
+    }
+    write_atomically(path, json.dumps(kept))
+
+
+def _works_since(pid: int, moment: float) -> bool:
+    """Whether a process lives, and began before a moment, in s since 1970."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= moment
+    except psutil.NoSuchProcess:
+        return False
 
 
 def outcome(folder: Path) -> str:
