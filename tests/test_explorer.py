@@ -318,6 +318,35 @@ def test_a_figure_can_be_filled_again_and_again(settings, default):
     assert Image.open(io.BytesIO(pictures[0])).size == (1260, 640)
 
 
+def test_with_kept_frames_the_picture_is_the_same_but_where_lines_lie_on_axes(settings, default, policies):
+    figure, layers = plots.canvas(), {}
+    changes = ({}, {"battery_capacity": 3.0, "gain_db": (-4.0, 20.0)}, {"controller": "always_local"}, {})
+    pictures = []
+    for change in changes:
+        explorer.draw(explorer.compute(settings, replace(default, **change), policies), None, figure)
+        pictures.append(plots.png(figure, layers))
+        kept, whole = (np.asarray(Image.open(io.BytesIO(one)), int) for one in (pictures[-1], plots.png(figure)))
+        differs = np.abs(kept - whole).max(axis=-1) > 8
+        for axes in figure.axes:
+            left, bottom, right, top = axes.bbox.extents
+            inside = differs[int(640 - top) : int(640 - bottom) - 3, int(left) + 3 : int(right) + 1]
+            assert not inside.any()
+        assert differs.mean() < 0.005
+    assert pictures[0] == pictures[3]
+    # What is turned a little keeps its axes.
+    assert len(layers) < 7 * 3
+    plots.png(
+        explorer.draw(explorer.compute(settings, replace(default, battery_capacity=8.2), policies), None, figure),
+        layers,
+    )
+    assert len(layers) < 7 * 3 + 4
+
+
+@pytest.mark.parametrize(("value", "limit"), [(0.1, 0.1), (0.11, 0.12), (1.35, 1.5), (8.1, 10.0), (99.0, 100.0)])
+def test_limits_of_axes_are_rounded_up(value, limit):
+    assert plots.round_up(value) == pytest.approx(limit)
+
+
 def test_without_requests_the_panels_say_so(settings, default):
     figure = explorer.draw(explorer.compute(settings, replace(default, controller="always_local")))
     assert texts(figure).count("no offload requests") == 2

@@ -242,7 +242,7 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_results(small, tmp_p
         with subprocess.Popen([*command, str(tmp_path / "killed")], stdout=subprocess.PIPE) as process:
             process.stdout.readline()
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=0.4 * (kills + 1))
+                process.wait(timeout=0.25 * (kills + 1))
                 break
             process.kill()
     assert kills >= 2

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mecpaper.config import Config, ConfigError, GameConfig
-from mecpaper.env.game import Game
+from mecpaper.env.game import Game, Slot
 from mecpaper.env.measures import Measures
 from mecpaper.env.streams import Stream, generators
 from mecpaper.explorer.state import State, attackers_of, game_of, point_of, span
@@ -76,18 +76,23 @@ def compute(settings: Config, state: State, controllers: Controllers = CONTROLS)
     source = generators([state.episodes], Stream.POLICY)[0]
     uniform = torch.rand(game.slots, 1, game.envs, game.devices, game.action_size, generator=source)
     first_gain = game.observation_names.index("gain_db_1")
-    measures, kept = Measures(game), []
+    slots, others = [], []
     for t in range(game.slots):
         gain = observation[..., first_gain : first_gain + game.chunks]
         slot = game.step(act(observation, uniform[t]))
-        rate = game.rates(t, slot.requested, slot.transmit_power)[1]
-        measures.add(slot)
+        slots.append(slot)
+        others.append((gain, game.rates(t, slot.requested, slot.transmit_power)[1]))
         observation = game.observe()
-        chunks = (slot.requested, slot.offload, slot.transmit_power, gain, rate, slot.quality, slot.compute_cost)
-        kept.append((*chunks, slot.penalty, slot.battery, slot.energy.sum(dim=-1), slot.reward))
+    whole = {part.name: torch.cat([getattr(slot, part.name) for slot in slots], dim=1) for part in fields(Slot)}
+    measures = Measures(game)
+    measures.add(Slot(**whole))  # at once: to the measures, slots are as many episodes
     # From here on without the axis of runs: [slot, env, device, chunk] or [slot, env, device].
-    parts = [torch.stack(part)[:, 0] for part in zip(*kept, strict=True)]
-    requested, offload, power, gain, rate, quality, cost, penalty, battery, energy, reward = parts
+    names = ("requested", "offload", "transmit_power", "quality", "compute_cost", "penalty", "battery", "reward")
+    requested, offload, power, quality, cost, penalty, battery, reward = (
+        whole[name][0].unflatten(0, (game.slots, -1)) for name in names
+    )
+    energy = whole["energy"][0].sum(dim=-1).unflatten(0, (game.slots, -1))
+    gain, rate = (torch.stack(part)[:, 0] for part in zip(*others, strict=True))
     wanted = requested > 0
     asked, done = (part.sum(dim=(2, 3)) for part in (requested, offload))
     full = game.battery_capacity[0]

@@ -19,7 +19,7 @@ from mecpaper.explorer import parts
 from mecpaper.explorer.live import LiveTab
 from mecpaper.explorer.parts import SLIDERS, LastOnly, in_this_loop, line, marked, title
 from mecpaper.explorer.playing import DEVICE_EPISODES, Result, compute
-from mecpaper.explorer.plots import canvas, draw, png
+from mecpaper.explorer.plots import Layers, canvas, draw, png
 from mecpaper.explorer.state import (
     State,
     operating_points,
@@ -58,6 +58,7 @@ class Explorer:
         self.history: list[State] = []
         self.back: State | None = None  # to which an undo is on its way
         self.figure = canvas()
+        self.layers: Layers = {}
         self.at_default: dict[tuple[str, int], Result] = {}
         self.result: Result | None = None
         self.search: threading.Thread | None = None
@@ -164,7 +165,7 @@ class Explorer:
         policy = self._trained(state)
         reported = self.reported if policy is not None and policy.algorithm == "cpo_maddpg" else {}
         self.numbers.value = parts.tiles(result, at_default, reported, other)
-        self.picture.value = png(draw(result, reported, self.figure, other))
+        self.picture.value = png(draw(result, reported, self.figure, other), self.layers)
         self.notice.value = "".join(line("note", text) for text in result.notices)
         self._show_snippet(state)
         self.drawn += 1
