@@ -15,8 +15,8 @@ import torch
 from benchmarks.common import Options, figure, interleaved, ratio, timed
 from mecpaper import explorer
 from mecpaper.config import Config
+from mecpaper.explorer.panels import canvas, png
 from mecpaper.explorer.playing import DEVICE_EPISODES
-from mecpaper.explorer.plots import canvas, png
 
 GOAL = 0.15
 """Longest time of a change, in s."""

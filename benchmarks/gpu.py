@@ -1,14 +1,15 @@
 """Training on a GPU: agreement with the CPU, the time of a round, and one whole training.
 
-A round is an episode of 50 slots in 20 envs of the default game with an update per 2 slots: play, store, sample and
-learn, replayed as one recorded graph. Runs are seeds and scenarios that share a `batch_key`, in one program. The same
-round during the warm-up makes no updates; from it follows the time of a slot, and from the difference the time of an
-update. The random numbers of a round are drawn on the CPU, one run after another, before its graph starts; where the
-CPU is shared this time varies, and the split into slots and updates is rough. A curve point is a noise-free episode in
-4 envs. All products are in single precision (TF32 off).
+A round is an episode of 50 slots of the default game, in as many envs as scale study has, with an update per 2 slots:
+play, store, sample and learn, replayed as one recorded graph. Runs are seeds and scenarios that share a `batch_key`, in
+one program. The same round during the warm-up makes no updates; from it follows the time of a slot, and from the
+difference the time of an update. The random numbers of a round are drawn on the CPU, one run after another, before its
+graph starts; where the CPU is shared this time varies, and the split into slots and updates is rough. A curve point is
+a noise-free episode in 4 envs. Products have the precision that params.yaml asks for, with `auto` bfloat16 where the
+GPU has it.
 
-The golden settings are trained on the GPU, and the table gives the maximum relative distance of all numbers from
-those of the CPU.
+The golden settings are trained on the GPU in single precision, and the table gives the maximum relative distance of
+all numbers from those of the CPU.
 """
 
 from __future__ import annotations

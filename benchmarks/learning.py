@@ -8,6 +8,8 @@ operations in products (2 b m k n each, as counted by torch's FlopCounterMode), 
 times. The rest of an update (activations, Adam, target updates, norms, autograd) keeps it below 1. The reference's
 operands may stay in the cache between products where the learner's cannot, which makes the share smaller. Avoidable
 products count on both sides: the share measures how fast the arithmetic is done, not how little of it is needed.
+
+"As trained" is the same update at the batch of params.yaml; claim 34 reads these rows.
 """
 
 from __future__ import annotations

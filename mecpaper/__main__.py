@@ -28,6 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        print(f"{error}: needs an extra, pip install 'mecpaper[notebooks,planner,site]'", file=sys.stderr)
+        return 1
     except (RuntimeError, OSError, ArithmeticError, LookupError, ValueError, subprocess.CalledProcessError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

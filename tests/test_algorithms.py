@@ -139,6 +139,14 @@ def test_episodes_without_noise_follow_the_policy_and_are_evenly_spread(small):
     assert inputs.noise[:, :, 1].abs().max() == 0.0 < inputs.noise[:, :, 0].abs().max()
 
 
+def test_in_a_uniform_warm_up_no_episode_is_played_without_noise(small):
+    experiment = resolve(small, "maddpg", "default")
+    settings = experiment.learning.model_copy(update={"noise_free_share": 0.5, "warmup": "uniform"})
+    learner = Training(replace(experiment, learning=settings)).learner
+    inputs = learner.draw_round(Phase(True, True, 0, 0), 0, 0.0)
+    assert learner.noise_free().any() and (inputs.noise.abs().amax(dim=(0, 1, 3, 4)) > 0.5).all()
+
+
 def test_once_the_noise_is_gone_every_episode_counts(small):
     experiment = resolve(small, "maddpg", "default")
     learning = experiment.learning.model_copy(update={"noise": [0.3, 0.0]})

@@ -284,6 +284,8 @@ def test_missing_runs_leave_a_claim_open(statements):
     assert set(found["answer"]) == {OPEN} and set(found["reason"]) == {"no runs of matd3 in default"}
     few = _runs(seeds=4)
     assert set(answers(statements, few, 1).values()) == {OPEN}
+    for reason in ("no runs of matd3 in default", "not the paper's setting: devices = 8, printed 20"):
+        assert verdict.headlines(found.assign(reason=reason, optimum="")).loc[1, "reason"].startswith(reason)
     assert "4 of 10 planned seeds" in verdict.decide(statements, replace(few, planned=10)).loc["1a", "reason"]
 
 

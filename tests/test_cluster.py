@@ -166,6 +166,10 @@ def test_workers_that_do_not_see_the_folder_send_their_files(config, calm, one_w
     (tmp_path / "here").mkdir()
     monkeypatch.setattr(cluster, "_token", _no_token)
     wanted = [resolve(config, "cpo_maddpg", name) for name in SCENARIOS[:2]] + [resolve(config, "mappo", SCENARIOS[0])]
+    # A policy of former numbers, of an experiment that keeps none now.
+    former = next(results.folder_of(tmp_path / "here", one) for one in wanted if not one.keeps_policy)
+    former.mkdir(parents=True)
+    (former / results.POLICY).write_bytes(b"former")
     trained = cluster.train(wanted, tmp_path / "here")
     with Client(one_worker) as client, urlopen(client.dashboard_link) as dashboard:
         assert dashboard.status == 200 and b"Dask" in dashboard.read()

@@ -59,7 +59,7 @@ def project(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("MECPAPER_ROOT", str(folder))
     monkeypatch.chdir(elsewhere)
     # In this process: starting others takes longer than these trainings.
-    monkeypatch.setattr(experiments, "_cores", lambda: 1)
+    monkeypatch.setattr(experiments, "cores", lambda: 1)
     return folder
 
 
@@ -371,6 +371,18 @@ def test_a_folder_with_several_policies_lists_them_and_a_damaged_one_is_named(pr
     path.write_bytes(path.read_bytes()[:-1])
     status, _, err = run(capsys, "eval", "runs/two/maddpg")
     assert status == 1 and err.startswith("DamagedError: ") and err.count("\n") == 1
+
+
+def test_a_policy_without_its_numbers_is_refused_in_one_line(project, capsys):
+    (project / "data" / "runs" / "maddpg" / "default" / results.MARK).unlink()
+    assert refusal(capsys, "eval", "maddpg").endswith("data/runs/maddpg/default has no experiment.json; train it again")
+
+
+def test_a_missing_extra_is_named_in_one_line(project, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    status, _, err = run(capsys, "demo")
+    assert status == 1 and "papermill" in err and "needs an extra, pip install 'mecpaper[" in err
+    assert err.count("\n") == 1 and not (project / "build" / "demo").exists()
 
 
 # -- compare -----------------------------------------------------------------------------------------------

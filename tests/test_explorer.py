@@ -21,7 +21,7 @@ from mecpaper.config.tables import read_table
 from mecpaper.env.game import Game
 from mecpaper.env.measures import evaluate
 from mecpaper.env.streams import generators
-from mecpaper.explorer import live, parts, playing, plots, widgets
+from mecpaper.explorer import live, panels, parts, playing, widgets
 from mecpaper.explorer.state import attackers_of, game_of, operating_points, point_of, read_seeds, snippet, values_of
 from mecpaper.policies.library import read_controllers, read_policies
 from mecpaper.policies.planner import PLANNER
@@ -310,22 +310,41 @@ def test_the_picture_shows_numbers_and_the_papers_points(settings, default, poli
 
 
 def test_a_figure_can_be_filled_again_and_again(settings, default):
-    figure = plots.canvas()
+    figure = panels.canvas()
     states = [replace(default, controller=name) for name in ("all_request", "always_local", "random", "all_request")]
-    pictures = [plots.png(explorer.draw(explorer.compute(settings, s), None, figure)) for s in states]
+    pictures = [panels.png(explorer.draw(explorer.compute(settings, s), None, figure)) for s in states]
     assert pictures[0] == pictures[3]
     assert len({*pictures}) == 3
     assert Image.open(io.BytesIO(pictures[0])).size == (1260, 640)
 
 
+def test_a_search_that_fails_says_so_and_can_be_repeated(small, bare, monkeypatch):
+    tried = []
+
+    def fails(*arguments):
+        tried.append(arguments)
+        raise MemoryError
+
+    monkeypatch.setattr(widgets, "find_plan", fails)
+    app = explorer.Explorer(small, bare)
+    for times in (1, 2):
+        app.controller.value = "planner"
+        for thread in threading.enumerate():
+            if thread.name == "planner":
+                thread.join(60)
+        assert len(tried) == times and app.search is None
+        assert "The search failed: MemoryError" in app.notice.value
+        app.controller.value = "random"
+
+
 def test_with_kept_frames_the_picture_is_the_same_but_where_lines_lie_on_axes(settings, default, policies):
-    figure, layers = plots.canvas(), {}
+    figure, layers = panels.canvas(), {}
     changes = ({}, {"battery_capacity": 3.0, "gain_db": (-4.0, 20.0)}, {"controller": "always_local"}, {})
     pictures = []
     for change in changes:
         explorer.draw(explorer.compute(settings, replace(default, **change), policies), None, figure)
-        pictures.append(plots.png(figure, layers))
-        kept, whole = (np.asarray(Image.open(io.BytesIO(one)), int) for one in (pictures[-1], plots.png(figure)))
+        pictures.append(panels.png(figure, layers))
+        kept, whole = (np.asarray(Image.open(io.BytesIO(one)), int) for one in (pictures[-1], panels.png(figure)))
         differs = np.abs(kept - whole).max(axis=-1) > 8
         for axes in figure.axes:
             left, bottom, right, top = axes.bbox.extents
@@ -335,7 +354,7 @@ def test_with_kept_frames_the_picture_is_the_same_but_where_lines_lie_on_axes(se
     assert pictures[0] == pictures[3]
     # What is turned a little keeps its axes.
     assert len(layers) < 7 * 3
-    plots.png(
+    panels.png(
         explorer.draw(explorer.compute(settings, replace(default, battery_capacity=8.2), policies), None, figure),
         layers,
     )
@@ -344,7 +363,7 @@ def test_with_kept_frames_the_picture_is_the_same_but_where_lines_lie_on_axes(se
 
 @pytest.mark.parametrize(("value", "limit"), [(0.1, 0.1), (0.11, 0.12), (1.35, 1.5), (8.1, 10.0), (99.0, 100.0)])
 def test_limits_of_axes_are_rounded_up(value, limit):
-    assert plots.round_up(value) == pytest.approx(limit)
+    assert panels.round_up(value) == pytest.approx(limit)
 
 
 def test_without_requests_the_panels_say_so(settings, default):

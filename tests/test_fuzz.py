@@ -36,8 +36,8 @@ from mecpaper.config import (
 from mecpaper.config.fields import Seed
 from mecpaper.config.learners import MAPPOConfig
 from mecpaper.config.schema import EvaluationConfig, FigureConfig
+from mecpaper.explorer.panels import png
 from mecpaper.explorer.parts import SLIDERS
-from mecpaper.explorer.plots import png
 from mecpaper.explorer.state import KEYS, snippet
 from mecpaper.policies.controls import CONTROLS
 from mecpaper.training.loop import Training

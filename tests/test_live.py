@@ -26,7 +26,7 @@ def project(small, tmp_path, monkeypatch):
     (tmp_path / "dvc.yaml").touch()
     monkeypatch.setenv("MECPAPER_ROOT", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(experiments, "_cores", lambda: 1)
+    monkeypatch.setattr(experiments, "cores", lambda: 1)
     return tmp_path
 
 

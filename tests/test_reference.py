@@ -164,13 +164,13 @@ def test_the_planner_table_has_a_row_per_search(game):
 
 def test_the_untrained_control_falls_with_the_attackers_spread(settings):
     rates = [
-        planner.fixed_power_sor(settings.scenario(f"attacker_{name}"), 1, 4) for name in ("weak", "moderate", "strong")
+        planner.random_power_sor(settings.scenario(f"attacker_{name}"), 1, 4) for name in ("weak", "moderate", "strong")
     ]
     assert 1.0 > rates[0] > rates[1] > rates[2] > 0.0
 
 
 def test_without_an_eavesdropper_every_request_is_safe(game):
-    assert planner.fixed_power_sor(game.changed(eavesdropper_power=0.0), 1, 2) == 1.0
+    assert planner.random_power_sor(game.changed(eavesdropper_power=0.0), 1, 2) == 1.0
 
 
 def test_stored_plans_are_what_the_planner_finds(root, settings):

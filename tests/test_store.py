@@ -102,8 +102,9 @@ def _of_every_state(config, root):
         (
             "random/users_30",
             "damaged",
-            f"{damaged / 'summary.csv'}: not what training wrote; restore it (git checkout -- summary.csv), "
-            "or delete the folder users_30 to train this experiment again",
+            f"{damaged / 'summary.csv'}: not what training wrote; restore it (git checkout -- "
+            "data/runs/random/users_30/summary.csv, or from the archive), or delete its folder to train this "
+            "experiment again",
         ),
         ("random/short", "other configuration", f"evaluation.seed = 7, now {config.evaluation.seed}"),
         ("mappo/default", "left over", "not named in params.yaml"),
@@ -111,6 +112,7 @@ def _of_every_state(config, root):
 
 
 def test_status_tells_the_state_of_every_experiment_and_the_numbers_that_differ(wanted, tmp_path):
+    _project(wanted, tmp_path)
     expected = _of_every_state(wanted, tmp_path)
     found = results.status(wanted, tmp_path)
     assert [tuple(row.values()) for row in found] == expected
@@ -464,6 +466,14 @@ def test_what_other_programs_leave_in_a_folder_is_no_damage(small, tmp_path):
 
 
 # -- what stands beside results ------------------------------------------------------------------------
+
+
+def test_a_card_names_the_trace_that_was_played(small):
+    numbers = resolve(small, "maddpg", "default").numbers
+    summary = pd.DataFrame([dict.fromkeys(results.SUMMARY_COLUMNS, 1.0) | {"episodes": 1, "updates": 1, "seed": 1}])
+    assert "gains of 8 to\n  10 dB" in card(numbers, summary)
+    told = card(numbers | {"game": numbers["game"] | {"traces": "my.csv"}}, summary)
+    assert "gains and harvests of\n  my.csv, batteries" in told and "10 dB" not in told
 
 
 def test_each_stored_policy_has_a_card_that_fits_it(root):

@@ -143,6 +143,9 @@ def test_an_optional_table_may_be_missing_but_not_damaged(project):
 )
 def test_the_way_back_is_that_of_the_place(project, tmp_path_factory, name, way):
     assert remedy(project / name).endswith(way)
+    (project / "data").mkdir(exist_ok=True)
+    (project / "data" / "link.csv").symlink_to(tmp_path_factory.mktemp("other") / "x.csv")
+    assert "data/link.csv" in remedy(project / "data" / "link.csv")
     assert remedy(tmp_path_factory.mktemp("elsewhere") / name) == "" == remedy(project / "mine.csv")
 
 

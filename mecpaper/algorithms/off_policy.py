@@ -119,14 +119,13 @@ class OffPolicy(Learner):
     def draw_round(self, phase: Phase, updates: int, done: float) -> Round:
         """Draw the random numbers of a round, in which a share `done` of the training is done."""
         game, learning = self.game, self.learning
-        uniform = game.draw(self.sources[Stream.GAME])
+        uniform, free = game.draw(self.sources[Stream.GAME]), self.noise_free()
         if phase.warmup and learning.warmup == "uniform":
             noise = 2.0 * self.draw(Stream.NOISE, game.envs, game.devices, game.action_size).unsqueeze(0) - 1.0
         else:
             first, last = learning.noise
             noise = annealed((first, last), done / learning.noise_until) * self.noise()
-        free = self.noise_free()
-        noise = noise * (~free).to(noise).view(-1, 1, 1)
+            noise = noise * (~free).to(noise).view(-1, 1, 1)
         picks = self.draw(Stream.REPLAY, game.slots, learning.batch)
         order = self.draw_times(updates, Stream.CHUNKS, learning.batch, game.chunks)
         places, sizes = self.replay.reserve(game.slots, game.envs)

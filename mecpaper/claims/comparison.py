@@ -13,7 +13,7 @@ from mecpaper.claims.effect import CONTRADICTED, MANY, NONE, OPEN, REPRODUCED, E
 from mecpaper.claims.runs import ENERGY_MARGIN, MIN_SEEDS
 from mecpaper.config.tables import read_table
 from mecpaper.report.labels import MEASURES
-from mecpaper.report.tables import measured
+from mecpaper.report.tables import measured, share
 from mecpaper.store import results
 
 REWARD_MARGIN = 0.06
@@ -61,12 +61,11 @@ def overview(runs: pd.DataFrame, plans: Mapping[str, pd.Series]) -> pd.DataFrame
     for name, group in runs.groupby("runs", sort=False):
         row: dict[str, object] = {"runs": name, **measured(group)}
         if "planner" in plans:
-            row["of the planner"] = f"{100 * group['reward'].mean() / plans['planner']['reward']:.0f} %"
+            row["of the planner"] = share(group["reward"].mean(), plans["planner"]["reward"])
         rows.append(row | {"updates": f"{group['updates'].max():.0f}", "seeds": str(group["seed"].nunique())})
     for name, plan in plans.items():
         known = {title: f"{plan[key]:.3f}" for key, title in MEASURES.items() if key in plan and pd.notna(plan[key])}
-        share = {"of the planner": f"{100 * plan['reward'] / plans['planner']['reward']:.0f} %"}
-        rows.append({"runs": name, **known, **share})
+        rows.append({"runs": name, **known, "of the planner": share(plan["reward"], plans["planner"]["reward"])})
     return pd.DataFrame(rows).fillna("")
 
 

@@ -142,6 +142,15 @@ def with_optimum(decided: pd.DataFrame) -> pd.Series:
     return decided["answer"].where(~settles, decided["optimum"])
 
 
+MISSING = ("no ", "not the paper's setting")
+"""How reasons begin by which a statement has no effect."""
+
+
+def _by_label(labels: pd.Series) -> list[str]:
+    """List each label after the statements that have it."""
+    return [f"{', '.join(group.index)}: {label}" for label, group in labels.groupby(labels, sort=False) if label]
+
+
 def headlines(decided: pd.DataFrame) -> pd.DataFrame:
     """Derive the verdict on each claim.
 
@@ -159,8 +168,8 @@ def headlines(decided: pd.DataFrame) -> pd.DataFrame:
         verdict, filled = headline(list(group["answer"]), testable), with_optimum(group)
         identified = (filled != OPEN) | (group["optimum"] != NOT_IDENTIFIED)
         settled = headline(list(filled), testable & identified)
-        label = labels.iloc[0] if labels.nunique() == 1 else "; ".join(f"{k}: {v}" for k, v in labels.items() if v)
-        missing = next((text for text in group["reason"] if text.startswith("no ") or " planned " in text), "")
+        label = labels.iloc[0] if labels.nunique() == 1 else "; ".join(_by_label(labels))
+        missing = next((text for text in group["reason"] if text.startswith(MISSING) or " planned " in text), "")
         reason = "; ".join(part for part in (missing, label) if part)
         rows[number] = (verdict, settled, listed(group["answer"]), reason, listed(group["optimum"]))
     columns = ["verdict", "with_optimum", "statements", "reason", "optimum"]

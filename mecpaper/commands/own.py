@@ -79,7 +79,7 @@ def train(options: argparse.Namespace) -> int:
     for experiment in experiments:
         # A user's own class that cannot be imported is refused before anything starts.
         experiment.entry.learner_class()
-    wanted = results.missing(experiments, target) if options.log else []
+    wanted = results.missing(experiments, target, policies=True) if options.log else []
     with live.opened(options.log, wanted, target) as follow, tqdm(unit="episode") as bar:
         if wanted:
             bar.write(f"Live log: {live.line(options.log, wanted, target)}", file=sys.stderr)

@@ -50,7 +50,7 @@ def remedy(path: Path) -> str:
         root = find_root(path.absolute().parent)
     except ConfigError:
         return ""
-    parts = path.absolute().resolve().relative_to(root).parts
+    parts = (path.absolute().parent.resolve() / path.name).relative_to(root).parts
     if parts[0] not in ("benchmarks", "data", "docs", "notebooks"):
         return ""
     restored = f"restore it (git checkout -- {'/'.join(parts)}, or from the archive)"

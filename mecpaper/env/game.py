@@ -133,7 +133,7 @@ class Game:
         """Return centre and half-width of every entry of the observation, `[run, device, feature]`.
 
         A network that subtracts the first and divides by the second sees numbers of order one. An entry that
-        cannot vary has half-width equal to its own size, so it arrives as 0.
+        cannot vary has some positive half-width, and arrives as 0.
         """
         c = self.constants
         shape = (self.runs, self.devices)

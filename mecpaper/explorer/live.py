@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from mecpaper.config import ALGORITHMS, Config, ConfigError, Experiment, parse, resolve
 from mecpaper.config.schema import EvaluationConfig, ScaleConfig
-from mecpaper.explorer.parts import in_this_loop, line, marked
-from mecpaper.explorer.plots import BLUE, RED, clear, png, round_ticks, write_key
+from mecpaper.explorer.panels import BLUE, RED, clear, png, round_ticks, write_key
+from mecpaper.explorer.parts import first_line, in_this_loop, line, marked
 from mecpaper.explorer.state import NAME, State, game_of, state_of
 from mecpaper.policies.stored import StoredPolicy
 from mecpaper.report.figures import STYLE
@@ -97,7 +97,7 @@ class LiveTraining(threading.Thread):
             if training.episode:
                 self.policy = StoredPolicy.from_tensors(label, self.algorithm, training.policy(), limit)
         except Exception as error:  # nothing else would report an exception in a thread
-            status, self.problem = "failed", str(error).splitlines()[0]
+            status, self.problem = "failed", first_line(error)
         self.status = status
         self.report()
 

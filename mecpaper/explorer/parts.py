@@ -77,6 +77,11 @@ def line(kind: str, text: str) -> str:
     return f'<div class="mx-{kind}">{html.escape(text)}</div>'
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an exception's text, or its type if it has none."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
 def marked(widget: Any, name: str) -> Any:
     """Add the CSS class by which the page and the browser tests find a widget."""
     widget.add_class(f"mx-{name}")

@@ -17,9 +17,10 @@ from mecpaper.config import Config, ConfigError, find_root, load
 from mecpaper.env.game import Game
 from mecpaper.explorer import parts
 from mecpaper.explorer.live import LiveTab
-from mecpaper.explorer.parts import SLIDERS, LastOnly, in_this_loop, line, marked, title
+from mecpaper.explorer.panels import Layers, canvas, png
+from mecpaper.explorer.parts import SLIDERS, LastOnly, first_line, in_this_loop, line, marked, title
 from mecpaper.explorer.playing import DEVICE_EPISODES, Result, compute
-from mecpaper.explorer.plots import Layers, canvas, draw, png
+from mecpaper.explorer.plots import draw
 from mecpaper.explorer.state import (
     State,
     operating_points,
@@ -184,8 +185,13 @@ class Explorer:
         soon = in_this_loop()
 
         def find() -> None:
-            self.policies["planner"] = find_plan(self.settings.game, self.settings.planner.generations)
-            soon(self.redraw.request)
+            try:
+                self.policies["planner"] = find_plan(self.settings.game, self.settings.planner.generations)
+            except Exception as error:  # nothing else would report an exception in a thread
+                said, self.search = line("error", f"The search failed: {first_line(error)}"), None
+                soon(lambda: setattr(self.notice, "value", said))
+            else:
+                soon(self.redraw.request)
 
         self.search = threading.Thread(target=find, name="planner", daemon=True)
         self.search.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -41,6 +40,8 @@ def demo(root: Path, folder: Path) -> None:
         DemoError: a step failed; the message is the step's own.
         and what `mecpaper.training.experiments.train` raises.
     """
+    import papermill  # noqa: F401  (what the last steps need is missed before the training, not after it)
+
     with claimed(root, folder):
         prepare(root, folder, SCALE)
         _default_only(folder / "params.yaml")
@@ -81,13 +82,8 @@ def _run(folder: Path, command: list[str]) -> None:
         raise DemoError(f"{' '.join(command)}: {lines[-1]}")
 
 
-def outcome(folder: Path, shown: Callable[[Path], str] = str) -> list[str]:
-    """Say in three lines what came out, where the pictures are, and what to do next.
-
-    Args:
-        folder: of the demo.
-        shown: how paths are written.
-    """
+def outcome(folder: Path) -> list[str]:
+    """Say in three lines what came out in the demo's folder, where the pictures are, and what to do next."""
     summary = read_table(folder / "data" / "runs" / "summary.csv")
     verdicts = read_table(folder / "data" / "runs" / "verdicts.csv")
     rewards = summary.groupby("algorithm")["reward"].mean().sort_values(ascending=False)
@@ -97,6 +93,6 @@ def outcome(folder: Path, shown: Callable[[Path], str] = str) -> list[str]:
     return [
         f"{summary['seed'].nunique()} seeds, mean reward: {ranked}; CPO-MADDPG spends {ours['energy'].mean():.2f} of "
         f"{ours['cost_limit'].mean():.2f} J; {len(decided)} of {len(verdicts)} claims decided by so few runs.",
-        f"Pictures: {shown(folder / 'figures' / SHOWN)} (fig04, fig05, fig06; overall.csv is the table).",
+        f"Pictures: {folder / 'figures' / SHOWN} (fig04, fig05, fig06; overall.csv is the table).",
         "Next: make lab (notebooks, explorer), make site (everything as pages), README.md (the committed results).",
     ]

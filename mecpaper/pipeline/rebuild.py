@@ -164,9 +164,8 @@ def outcome(folder: Path) -> str:
     summary = read_table(folder / "data" / "runs" / "summary.csv")
     by = ["algorithm", "scenario"]
     columns = ["reward", "energy", "cost_limit", "ecpr_f", "sor", "offload_share"]
-    table = summary.groupby(by)[columns].mean().round(3)
-    seeds = summary.groupby(by)["seed"].nunique().max()
-    return f"Means over {seeds} seeds, noise-free episodes:\n{table.to_string()}\n"
+    table = summary.groupby(by)[columns].mean().round(3).assign(seeds=summary.groupby(by)["seed"].nunique())
+    return f"Means over seeds, noise-free episodes:\n{table.to_string()}\n"
 
 
 def rebuild_and_report(scale: str, folder: Path) -> int:

@@ -168,7 +168,7 @@ _KEPT = (
 )  # fmt: skip
 
 
-def fixed_power_sor(config: GameConfig, seed: int, episodes: int) -> float:
+def random_power_sor(config: GameConfig, seed: int, episodes: int) -> float:
     """Measure the safe offload rate of `controls.all_request`: every chunk requested, power uniform (§5.2.3).
 
     Args:
@@ -181,18 +181,20 @@ def fixed_power_sor(config: GameConfig, seed: int, episodes: int) -> float:
     return float(evaluate(all_request(game), game, [seed])["sor"][0])
 
 
-def find_plan(config: GameConfig, generations: int) -> Control:
-    """Find a stationary plan that keeps C_limit in a game, by two searches; this takes some seconds.
+def find_plan(config: GameConfig, generations: int, family: str = "stationary", label: str = PLANNER) -> Control:
+    """Find a plan that keeps C_limit in a game, by two searches; this takes some seconds.
 
     Args:
         config: the game to plan for.
         generations: generations of each search.
+        family: kind of plan, a key of `FAMILIES`.
+        label: name of the control.
     Returns:
         The better plan as a control; the share of devices that send is the same for any number of devices.
     """
-    family = FAMILIES["stationary"]
-    vector, _ = max(plan([config] * 2, [0, 1], family, True, generations), key=lambda pair: pair[1])
-    return Control(PLANNER, lambda game: family.policy(game, torch.as_tensor(vector[None], dtype=game.dtype)), True)
+    kind = FAMILIES[family]
+    vector, _ = max(plan([config] * 2, [0, 1], kind, True, generations), key=lambda pair: pair[1])
+    return Control(label, lambda game: kind.policy(game, torch.as_tensor(vector[None], dtype=game.dtype)), True)
 
 
 def planned_local(root: Path, config: GameConfig) -> Control:

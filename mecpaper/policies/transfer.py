@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mecpaper.config import ALGORITHMS, Config, ConfigError, Experiment, GameConfig, resolve
 from mecpaper.config.schema import EvaluationConfig
 from mecpaper.env.game import Game
 from mecpaper.env.measures import evaluate
 from mecpaper.policies.controls import CONTROLS, Control
 from mecpaper.policies.export import stored_policy
-from mecpaper.policies.planner import FAMILIES, plan
+from mecpaper.policies.planner import find_plan
 from mecpaper.policies.stored import StoredPolicy, read_policy
 from mecpaper.store import results
 from mecpaper.store.results import POLICY
@@ -87,8 +85,10 @@ def find(name: str, root: Path, config: Config, game: GameConfig) -> Found:
 def stored(root: Path, experiment: Experiment) -> Found:
     """Find the policy of an experiment in data/runs; errors as for `find`."""
     policy = stored_policy(root, experiment)
-    found = _told(results.folder_of(root, experiment))
-    assert found is not None
+    folder = results.folder_of(root, experiment)
+    found = _told(folder)
+    if found is None:
+        raise ConfigError(f"policy = {experiment.name!r}: {folder} has no {results.MARK}; train it again")
     return Found(experiment.name, policy, found["game"], found["scale"]["seeds"][0])
 
 
@@ -113,12 +113,10 @@ def _told(folder: Path) -> dict[str, Any] | None:
 
 
 def _planned(name: str, game: GameConfig, generations: int) -> Control:
-    family = FAMILIES[PLANNED[name]]
     try:
-        vector, _ = max(plan([game] * 2, [0, 1], family, True, generations), key=lambda pair: pair[1])
+        return find_plan(game, generations, PLANNED[name], name)
     except ImportError:
         raise ConfigError(f"{name}: needs the extra, pip install 'mecpaper[planner]'") from None
-    return Control(name, lambda played: family.policy(played, torch.as_tensor(vector[None], dtype=played.dtype)))
 
 
 def measure(found: Found, config: GameConfig, evaluation: EvaluationConfig) -> dict[str, float | None]:

@@ -191,22 +191,20 @@ def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confide
         axes.set_ylim(bottom=0.0)
 
 
-def draw_groups(
-    axes: Axes, runs: pd.DataFrame, measure: str, confidence: float, references: dict[str, float], by: str = "runs"
-) -> None:
+def draw_groups(axes: Axes, runs: pd.DataFrame, measure: str, confidence: float, references: dict[str, float]) -> None:
     """Draw final measures of groups of runs below each other: every seed as a dot, and the mean with its interval.
 
     Args:
         axes: axes to draw on.
-        runs: columns `by`, algorithm and the measure; one row per run. Groups are drawn in the order of the rows.
+        runs: columns runs (the group), algorithm and the measure; one row per run. Groups are drawn in the order of
+            the rows.
         measure: column to draw.
         confidence: confidence level of Student's interval.
         references: values to mark by a line, by name.
-        by: column with the groups.
     """
-    names = list(runs[by].unique())
+    names = list(runs["runs"].unique())
     for place, name in enumerate(names):
-        group = runs[runs[by] == name]
+        group = runs[runs["runs"] == name]
         color = ALGORITHMS[group["algorithm"].iloc[0]].color
         mean, _, upper = interval(group[measure], confidence)
         before, y = axes.dataLim.frozen().get_points(), np.full(len(group), place)

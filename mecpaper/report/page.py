@@ -14,15 +14,16 @@ from mecpaper import config
 from mecpaper.config.tables import read_table
 from mecpaper.report.labels import NAMES, VERDICTS
 from mecpaper.report.statistics import best_plan
-from mecpaper.report.tables import measured, to_markdown
+from mecpaper.report.tables import measured, share, to_markdown
 from mecpaper.store.files import write_atomically
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 CALIBRATED = (
-    "Constants that the paper leaves out were calibrated once, before any learner was compared, to its printed reward "
-    "level and rates (notebook 06); learners were not. Calibration, and no prediction, are therefore the level of the "
-    "reward at the default setting, the negative reward of Random, and the safe offload rate of random powers."
+    "Constants that the paper leaves out were calibrated to its printed reward level and rates, by criteria that are "
+    "the same for every learner (notebook 06). Two of them, the harvest and the range of the frame rate, were changed "
+    "after earlier comparisons, and all learners were then trained anew. Calibration, and no prediction, are the level "
+    "of the reward at the default setting, the negative reward of Random, and the safe offload rate of random powers."
 )
 
 
@@ -42,8 +43,7 @@ def overall(summary: pd.DataFrame, planner: pd.DataFrame, starts: dict[str, floa
     for name in (key for key in NAMES if key in set(chosen["algorithm"])):
         runs = chosen[chosen["algorithm"] == name]
         row: dict[str, object] = {"algorithm": NAMES[name], "start": f"{starts[name]:.3f}", **measured(runs)}
-        share = runs["reward"].mean() / best_plan(planner)
-        row["of the planner"] = f"{share:.0%}".replace("%", " %") if share > 0 else "none"
+        row["of the planner"] = share(runs["reward"].mean(), best_plan(planner))
         rows.append(row | {"updates": f"{runs['updates'].max():.0f}", "seeds": runs["seed"].nunique()})
     return pd.DataFrame(rows)
 

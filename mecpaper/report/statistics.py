@@ -144,10 +144,8 @@ def yardsticks(curves: pd.DataFrame, planner: pd.DataFrame) -> dict[str, float]:
     return plans | {"untrained": float(untrained)}
 
 
-def share_of_way(
-    rewards: ArrayLike, start: float, planner: pd.DataFrame, constrained: bool, policy: str = "stationary"
-) -> Any:
-    r"""Compute the share of the way from the untrained policy to a plan, $(R - R_0) / (R_{plan} - R_0)$.
+def share_of_way(rewards: ArrayLike, start: float, planner: pd.DataFrame, constrained: bool) -> Any:
+    r"""Compute the share of the way from the untrained policy to the stationary plan, $(R - R_0) / (R_{plan} - R_0)$.
 
     Args:
         rewards: R, a number or an array.
@@ -155,8 +153,7 @@ def share_of_way(
         planner: data/runs/planner.csv.
         constrained: whether the policy has to keep the energy limit, as `Algorithm.constrained` says of a learner: it
             is compared with the plan that it is entitled to.
-        policy: family of plans.
     Returns:
         As `rewards`: 0 for the untrained policy, 1 for the plan; beyond them for worse and better policies.
     """
-    return (np.asarray(rewards, dtype=float) - start)[()] / (best_plan(planner, policy, constrained) - start)
+    return (np.asarray(rewards, dtype=float) - start)[()] / (best_plan(planner, constrained=constrained) - start)

@@ -42,6 +42,11 @@ def absent(runs: pd.DataFrame, scenarios: Iterable[str], algorithms: Sequence[st
     return ", ".join(names) or "none"
 
 
+def share(reward: float, plan: float) -> str:
+    """Format a reward as percent of a plan's; "none" if it is not positive, of which no share is one."""
+    return f"{100 * reward / plan:.0f} %" if reward > 0 else "none"
+
+
 def measured(runs: pd.DataFrame) -> dict[str, str]:
     """Write each of `MEASURES` of a group of runs as "mean ± half of Student's 95 % interval", by column title."""
     row = {}
@@ -98,7 +103,7 @@ def unlike_printed(settings: Config, registry: pd.DataFrame, scenario: str) -> s
 
 
 def reported(registry: pd.DataFrame, place: str, settings: Config) -> pd.DataFrame:
-    """Select the paper's numbers in a table of results; its one penalty ratio is used for both definitions (D16).
+    """Select the paper's numbers in a table of results; its one penalty ratio stands for both definitions.
 
     Args:
         registry: data/paper/reported.csv.

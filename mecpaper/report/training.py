@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from mecpaper.config.schema import FigureConfig
 from mecpaper.report import figures
-from mecpaper.report.figures import draw_seeds, new_figure
 from mecpaper.report.labels import AXES
 from mecpaper.report.tables import to_markdown
 
@@ -77,7 +76,7 @@ def draw_growth(curves: pd.DataFrame) -> Figure:
     Args:
         curves: columns scenario, episode, reward and energy.
     """
-    figure, panels = new_figure(7.2, 2.6, columns=2)
+    figure, panels = figures.new_figure(7.2, 2.6, columns=2)
     for axes, measure in zip(panels, ("reward", "energy"), strict=True):
         for _, points in curves.groupby("scenario"):
             axes.plot(points.groupby("episode")[measure].mean(), linewidth=0.9, color="#0173b2")
@@ -103,11 +102,11 @@ def draw_runs(
         measures: a panel for each.
         scenario: scenario to draw.
     """
-    figure, panels = new_figure(3.6 * len(measures), 2.6, columns=len(measures))
+    figure, panels = figures.new_figure(3.6 * len(measures), 2.6, columns=len(measures))
     shown = curves[curves["scenario"] == scenario]
     ends = last_points(shown)
     for axes, measure in zip(panels, measures, strict=True):
-        draw_seeds(axes, shown, measure)
+        figures.draw_seeds(axes, shown, measure)
         end = ends[measure]
         axes.set_title(
             f"ends at {end.mean():.2f}, single seeds {end.min():.2f} to {end.max():.2f}", loc="left", fontsize=8

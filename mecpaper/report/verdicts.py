@@ -88,17 +88,22 @@ def _draw_statement(axes: Axes, row: float, entry: Any) -> None:
 _EDGE: dict[str, Any] = {"markersize": 3.6, "markeredgecolor": "0.1", "markeredgewidth": 0.5}
 
 
+def marks(answers: list[str]) -> list[Any]:
+    """Make the entries of a legend for those answers that occur among these."""
+    return [
+        Line2D([], [], marker=mark.marker, color=mark.color, linestyle="", label=f"{mark.letter}  {name}", **_EDGE)
+        for name, mark in VERDICTS.items()
+        if name in answers
+    ]
+
+
 def key(answers: list[str]) -> list[Any]:
     """Make the entries of the legend below the picture of claims.
 
     Args:
         answers: those that occur among statements and claims.
     """
-    marks = {name: mark for name, mark in VERDICTS.items() if name in answers}
-    entries: list[Any] = [
-        Line2D([], [], marker=mark.marker, color=mark.color, linestyle="", label=f"{mark.letter}  {name}", **_EDGE)
-        for name, mark in marks.items()
-    ]
+    entries = marks(answers)
     entries.append(Line2D([], [], color="0.15", linewidth=0.9, label="interval over seeds"))
     entries.append(Line2D([], [], color="0.65", linewidth=3.2, label="at the optimum"))
     entries.append(Line2D([], [], marker="|", color="0", linestyle="", markeredgewidth=1.2, label="size as printed"))
@@ -143,8 +148,7 @@ def effects(statements: pd.DataFrame, label: str) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.set_ylim(max(len(statements), 1) - 0.5, -0.8)
     axes.set_xlabel(wrapped(f"{label}; line: interval, grey: no practical size", 50), fontsize=8)
-    found = [*statements["answer"]]
-    figure.legend(handles=key(found)[: len(set(found))], loc="outside lower center", ncols=2, fontsize=7)
+    figure.legend(handles=marks([*statements["answer"]]), loc="outside lower center", ncols=2, fontsize=7)
     return figure
 
 

@@ -28,12 +28,17 @@ def card(numbers: dict[str, Any], summary: pd.DataFrame) -> str:
     name = f"{numbers['algorithm']}/{numbers['scenario']}"
     measures = [f"{key} {kept[key]:.4g}{unit}" for key, unit in SHOWN.items() if pd.notna(kept[key])]
     low, high = game["gain_db"]
+    played = f"gains of {low:g} to\n  {high:g} dB"
+    if game.get("traces"):
+        played = f"gains and harvests of\n  {game['traces']}"
+    played += (
+        f", batteries of {game['battery_capacity']} J, a limit of {game['cost_limit_fraction']:g} of them per slot"
+    )
     return f"""# {name}
 
 - **What**: actors of {game["devices"]} camera devices, one each unless shared, in half precision, which map what a
   device observes to its decisions on {game["chunks"]} chunks per slot. `mecpaper export` writes them as ONNX files.
-- **Trained on**: the simulated game of `experiment.json`: {game["slots"]} slots per episode, gains of {low:g} to
-  {high:g} dB, batteries of {game["battery_capacity"]} J, a limit of {game["cost_limit_fraction"]:g} of them per slot.
+- **Trained on**: the simulated game of `experiment.json`: {game["slots"]} slots per episode, {played}.
 - **Trained by**: {numbers["algorithm"]}, scale {numbers["scale"]["name"]}: {kept["episodes"]} episodes and
   {kept["updates"]} updates with seed {kept["seed"]}, the first of {len(summary)}.
 - **Measures** of this seed, without noise on fresh episodes: {", ".join(measures)}.

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from mecpaper.config import RESULTS_VERSION, Config, Experiment, fingerprint, load, named
+from mecpaper.config.root import remedy
 from mecpaper.config.tables import read_table
 from mecpaper.store.card import CARD
 from mecpaper.store.files import UNFINISHED, write_atomically, write_table
@@ -52,6 +53,12 @@ def folder_of(root: Path, experiment: Experiment) -> Path:
 def find_folders(folder: Path) -> list[Path]:
     """List the folders of complete experiments: a folder itself, and those up to two levels below it."""
     return sorted(path.parent for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}{MARK}"))
+
+
+def begin(folder: Path) -> None:
+    """Make an experiment's folder incomplete; the policy of former numbers must not stand beside new results."""
+    for name in (MARK, POLICY, CARD):
+        (folder / name).unlink(missing_ok=True)
 
 
 def complete(folder: Path, numbers: dict[str, Any], version: int = RESULTS_VERSION) -> None:
@@ -102,10 +109,8 @@ def read(folder: Path) -> Stored | None:
 
 
 def _damaged(path: Path) -> DamagedError:
-    return DamagedError(
-        f"{path}: not what training wrote; restore it (git checkout -- {path.name}), "
-        f"or delete the folder {path.parent.name} to train this experiment again"
-    )
+    mend = remedy(path) or f"delete {path.parent} to train this experiment again"
+    return DamagedError(f"{path}: not what training wrote; {mend}")
 
 
 def missing(experiments: Sequence[Experiment], root: Path, policies: bool = False) -> list[Experiment]:

@@ -68,7 +68,8 @@ def next_battery(battery: Tensor, energy: Tensor, harvest: Tensor, capacity: Ten
         capacity: B_max, J, broadcastable to `[..., device]`.
     Returns:
         `[..., device]`, J, in [0, B_max].
-    Source: §3.4, Eq. 8.  Deviation: D2 (the printed `max` with B_max would keep every battery full).
+    Source: §3.4, Eq. 8.  Deviation: D2 (the printed `max` with B_max would keep every battery full), D37 (what is
+    missing at 0 is free).
     """
     level = battery - energy.sum(dim=-1) + harvest
     return level.clamp(min=0.0).clamp(max=capacity)

@@ -139,7 +139,7 @@ def executed_offload(requested: Tensor, secure_given: Callable[[Tensor], Tensor]
     Returns:
         executed: `[..., device, chunk]`, x after the mask, in {0, 1}.
         first_pass: boolean, the requests that are secure if all requests are executed.
-    Source: §3.5, last paragraph.  Deviation: D9.
+    Source: §3.5, last paragraph.  Deviation: D9, D36.
     """
     first_pass = secure_given(requested) & (requested > 0)
     executed = first_pass.to(requested.dtype)

@@ -144,7 +144,7 @@ def _fan_out(
             failed.append(f"{label}: {type(error).__name__}: {error}")
         else:
             for experiment in group if files else ():
-                (results.folder_of(root, experiment) / results.MARK).unlink(missing_ok=True)
+                results.begin(results.folder_of(root, experiment))
             for name, content in files.items():
                 write_atomically(root / name, content)
             trained += group

@@ -14,7 +14,7 @@ from safetensors.torch import save
 
 from mecpaper.config import Experiment
 from mecpaper.store import results
-from mecpaper.store.card import CARD, write_card
+from mecpaper.store.card import write_card
 from mecpaper.store.files import make_folder, prepare_folder, write_atomically, write_table
 from mecpaper.training.loop import Progress, StoppedError, Training
 from mecpaper.training.memory import processes_that_fit
@@ -70,7 +70,7 @@ def train(
     programs = groups(results.missing(experiments, root, policies=True), device.type == "cuda")
     if device.type != "cpu":
         return train_on_streams(partial(_train_on, device, root), programs, device, progress)
-    workers = processes_that_fit(programs, min(processes or _cores(), len(programs)))
+    workers = processes_that_fit(programs, min(processes or cores(), len(programs)))
     if workers > 1:
         return train_in_processes(train_program, programs, root, workers, progress)
     return [experiment for program in programs for experiment in train_program(program, root, progress, device)]
@@ -95,8 +95,8 @@ def train_program(
     return program
 
 
-def _cores() -> int:
-    """Number of cores that this process may use."""
+def cores() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -125,9 +125,7 @@ def _train_group(training: Training, root: Path, progress: Progress | None) -> N
     for folder in (*(folder for _, folder in folders), checkpoint.parent):
         prepare_folder(folder)
     for _, folder in folders:
-        # The policy of former numbers must not stand beside new results.
-        for name in (results.MARK, results.POLICY, CARD):
-            (folder / name).unlink(missing_ok=True)
+        results.begin(folder)
     try:
         training.run(checkpoint, _writing_curves(training, folders, progress))
     except StoppedError:

@@ -15,7 +15,7 @@ from mecpaper.config import Experiment
 from mecpaper.training.loop import Progress, StoppedError
 
 PROGRAMS = 6
-"""Maximum number of programs side by side; more were no faster (benchmarks/RESULTS.md)."""
+"""Maximum number of programs side by side; more were no faster on one H200, where it was tried by hand."""
 
 
 def train_on_streams(

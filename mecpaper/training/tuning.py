@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from mecpaper.config import ALGORITHMS, Config, Experiment, load, parse, resolve
 from mecpaper.config.schema import ScaleConfig
 from mecpaper.config.tables import read_table
 from mecpaper.store.files import write_table
+from mecpaper.training.experiments import cores
 from mecpaper.training.loop import Training
 from mecpaper.training.memory import processes_that_fit
 
@@ -62,7 +62,8 @@ def choose(trials: pd.DataFrame, algorithm: str, energy_margin: float) -> str:
         algorithm: the algorithm to choose for.
         energy_margin: share by which the mean energy of a constrained learner may exceed C_limit.
     Returns:
-        The candidate's name; "base" if none keeps the limit, or the gain over it may be chance.
+        The candidate's name; "base" if none keeps the limit, or the gain over it may be chance. If base does not keep
+        the limit, the best that does.
     """
     trials = trials[trials["algorithm"] == algorithm]
     means = trials.groupby("candidate")[["reward", "energy", "cost_limit"]].mean()
@@ -88,7 +89,7 @@ def search(root: Path) -> pd.DataFrame:
     wanted = candidates(load(root / "params.yaml"))
     tables = {label: known[known["key"] == experiment.key] for label, experiment in wanted.items()}
     missing = [label for label, table in tables.items() if table.empty]
-    processes = processes_that_fit([[wanted[label]] for label in missing], min(len(missing), os.cpu_count() or 1))
+    processes = processes_that_fit([[wanted[label]] for label in missing], min(len(missing), cores()))
     with ProcessPoolExecutor(max(1, processes)) as pool:
         jobs = {label: pool.submit(trial, wanted[label], label[1]) for label in missing}
         for label, job in jobs.items():
