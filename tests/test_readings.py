@@ -48,6 +48,13 @@ def test_effects_in_words_by_hand():
     }
 
 
+def test_a_reading_of_one_rival_is_described_by_that_rival():
+    of_mappo = EFFECTS.iloc[:1].assign(reading="D20", algorithm="mappo")
+    words = robustness.measured_effects(pd.concat([EFFECTS, of_mappo]), VERDICTS).set_index("id")["effect"]
+    assert words["D20"].startswith("MAPPO, 3 seeds, the other reading less this one: reward +0.010")
+    assert words["D4"].startswith("CPO-MADDPG, 3 seeds")
+
+
 @pytest.mark.parametrize(
     ("answer", "optimum", "by", "expected"),
     [

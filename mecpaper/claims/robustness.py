@@ -15,7 +15,7 @@ from mecpaper.claims.effect import ANSWERS, OPEN
 from mecpaper.claims.runs import ATTACKERS, BASELINES, OURS, USERS, Runs
 from mecpaper.claims.verdict import decide, read_optimum, read_statements, tables, with_optimum
 from mecpaper.config.tables import read_table
-from mecpaper.report.labels import MEASURES
+from mecpaper.report.labels import MEASURES, NAMES
 from mecpaper.report.statistics import interval
 from mecpaper.store.files import write_table
 
@@ -24,13 +24,19 @@ HEADLINE = (
 )  # fmt: skip
 """Statements that are decided under every reading."""
 
-SCENARIOS = {"D16": "heterogeneous", "D25": "gradient_lagrangian", "D43": "equal_sum", "D46": "long"}
+SCENARIOS = {
+    "D16": "heterogeneous",
+    "D20": "advantage_team",
+    "D25": "gradient_lagrangian",
+    "D43": "equal_sum",
+    "D46": "long",
+}
 """Scenarios of readings that are not called `reading_<id>`."""
 
 OF_THE_GAME = ("D4", "D5", "D7", "D17")
 """Readings that change what a policy earns; under the others the optimum is that of the default reading."""
 
-READINGS = (*OF_THE_GAME, "D25", "D43", "D46")
+READINGS = (*OF_THE_GAME, "D20", "D25", "D43", "D46")
 """Entries of data/paper/deviations.csv under whose other reading the headline statements are decided."""
 
 MEASURED = ("D16", *READINGS)
@@ -39,8 +45,8 @@ MEASURED = ("D16", *READINGS)
 DECIDED = frozenset(ANSWERS) - {OPEN}
 """Answers that another reading can change."""
 
-OURS_ALONE = ("D25",)
-"""Readings that concern only CPO-MADDPG; the other baselines need no runs under them."""
+OF_ONE = ("D20", "D25")
+"""Readings that concern one algorithm, MAPPO or CPO-MADDPG; the others need no runs under them."""
 
 
 def scenario_of(reading: str) -> str:
@@ -52,7 +58,7 @@ def robustness(root: Path) -> pd.DataFrame:
     """Decide the headline statements under each reading.
 
     A statement's runs under a reading are those of the reading's scenario, alone or joined with the statement's own
-    scenario. For `OURS_ALONE`, baselines are represented by those under `default`.
+    scenario. For `OF_ONE`, the other algorithms are represented by those under `default`.
 
     Args:
         root: the project's folder.
@@ -69,7 +75,7 @@ def robustness(root: Path) -> pd.DataFrame:
         base = scenario_of(reading)
         joined = {name: f"{base}+{name}" for name in ("users_50", "attacker_strong")}
         rename = {} if reading == "default" else own | {"default": base} | joined
-        view = runs.view(rename, {"default": "default"} if reading in OURS_ALONE else {})
+        view = runs.view(rename, {"default": "default"} if reading in OF_ONE else {})
         optimum = settled[settled["reading"] == (reading if reading in OF_THE_GAME else "default")]
         decided = decide(statements, view).join(optimum["optimum"]).fillna({"optimum": ""})
         tables.append(decided.assign(reading=reading))
@@ -115,7 +121,7 @@ def reading_effects(root: Path) -> pd.DataFrame:
 
 
 def measured_effects(effects: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
-    """Describe the measured effect of each reading in a sentence.
+    """Describe the measured effect of each reading on CPO-MADDPG, or on the algorithm that it concerns, in a sentence.
 
     Args:
         effects: as `reading_effects` returns it.
@@ -124,14 +130,16 @@ def measured_effects(effects: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFr
         Columns id and effect; a row per reading with runs.
     """
     texts: dict[str, list[str]] = {}
-    ours = effects[(effects["algorithm"] == OURS) & (effects["seeds"] > 0)]
-    for reading, rows in ours.groupby("reading", sort=False):
+    known = effects[effects["seeds"] > 0]
+    for reading, rows in known.groupby("reading", sort=False):
+        algorithm = OURS if OURS in set(rows["algorithm"]) else rows["algorithm"].iloc[0]
+        rows = rows[rows["algorithm"] == algorithm]
         shown = [
             f"{MEASURES[row.measure].replace(', ', ' in ')} {row.effect:+.3f}"
             + (f" [{row.lower:+.3f}, {row.upper:+.3f}]" if np.isfinite(row.lower) else f" ({row.seeds} seed)")
             for row in rows.itertuples()
         ]
-        text = f"CPO-MADDPG, {rows['seeds'].max()} seeds, the other reading less this one: {', '.join(shown)}"
+        text = f"{NAMES[algorithm]}, {rows['seeds'].max()} seeds, the other reading less this one: {', '.join(shown)}"
         texts.setdefault(reading, []).append(text)
     for reading in texts:
         own = verdicts[verdicts["reading"] == reading]
