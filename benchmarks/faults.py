@@ -48,7 +48,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
                 # It was finished before its time: begin anew, so that each kill meets a run at work.
                 (disturbed / ".unfinished").unlink(missing_ok=True)
             except subprocess.TimeoutExpired:
-                kills[_kill(process, chance)] += 1
+                kills[_kill(process, disturbed, chance)] += 1
         started = time.monotonic()
         status = _run(options.root, disturbed).wait()
         rest = time.monotonic() - started
@@ -71,8 +71,8 @@ def _run(root: Path, folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _kill(process: subprocess.Popen[bytes], chance: random.Random) -> str:
-    """Kill a run, or first one of its processes and later the rest; return what was killed first."""
+def _kill(process: subprocess.Popen[bytes], folder: Path, chance: random.Random) -> str:
+    """Kill a run in a folder, or first one of its processes and later the rest; return what was killed first."""
     tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     everything = chance.random() < 0.5
     named = "everything"
@@ -85,7 +85,19 @@ def _kill(process: subprocess.Popen[bytes], chance: random.Random) -> str:
         _sigkill(one)
     psutil.wait_procs(tree, timeout=10.0)
     process.wait()
+    # What was started between the listing and the kill belongs to the run too.
+    while left := [one for one in psutil.process_iter() if _works_in(one, folder)]:
+        for one in left:
+            _sigkill(one)
+        psutil.wait_procs(left, timeout=10.0)
     return named
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder)
+    except psutil.Error:
+        return False
 
 
 def _sigkill(process: psutil.Process) -> None:

@@ -259,6 +259,26 @@ def test_a_step_of_the_demo_that_fails_is_one_line(tmp_path):
         demo._run(tmp_path, ["collect"])
 
 
+def test_what_is_the_same_is_left_alone_when_a_rebuild_starts_again(sources, tmp_path):
+    # A process that a kill left behind may be reading: of params.yaml it must never see another scale.
+    folder = tmp_path / "again"
+    rebuild.prepare(sources, folder, "smoke")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    (folder / "notebooks" / "00_read_me_first.ipynb").write_text("torn")
+    seen = []
+    write = rebuild.write_atomically
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rebuild, "write_atomically", lambda path, content: (seen.append(path), write(path, content)))
+        rebuild.prepare(sources, folder, "smoke")
+    assert seen == [folder / "notebooks" / "00_read_me_first.ipynb"]
+    after = {path: path.stat().st_mtime_ns for path in before}
+    assert {path.name for path in before if after[path] != before[path]} <= {
+        seen[0].name,
+        rebuild.MADE,
+        rebuild.UNFINISHED,
+    }
+
+
 def test_what_a_killed_dvc_left_does_not_stop_the_next_start(tmp_path):
     assert rebuild.dvc(tmp_path, "init", "--no-scm", "--quiet") == 0
     (tmp_path / "dvc.yaml").write_text("stages: {one: {cmd: echo done > out, outs: [out]}}")

@@ -47,6 +47,8 @@ def with_scale(params: str, scale: str) -> str:
 def prepare(root: Path, folder: Path, scale: str) -> None:
     """Copy the pipeline's sources into a folder; keep results there only if a rebuild was interrupted.
 
+    A process that a kill left behind may still read these files: what is the same stays, the rest is replaced at once.
+
     Raises:
         ConfigError: unknown scale.
     """
@@ -58,17 +60,26 @@ def prepare(root: Path, folder: Path, scale: str) -> None:
     make_folder(folder)
     for mark in (MADE, UNFINISHED):
         (folder / mark).touch()
+    ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     for name in SOURCES:
         source, target = root / name, folder / name
         if source.is_dir():
-            ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-            shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignore)
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignore, copy_function=_copy)
+        elif name == "params.yaml":
+            _place(target, with_scale(source.read_text(encoding="utf-8"), scale).encode())
         else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
-    params = folder / "params.yaml"
-    params.write_text(with_scale(params.read_text(encoding="utf-8"), scale), encoding="utf-8")
-    load(params)
+            _copy(source, target)
+    load(folder / "params.yaml")
+
+
+def _copy(source: str | Path, target: str | Path) -> None:
+    _place(Path(target), Path(source).read_bytes())
+
+
+def _place(path: Path, content: bytes) -> None:
+    """Write a file, atomically, unless it has this content."""
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content)
 
 
 @contextmanager

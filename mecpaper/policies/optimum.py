@@ -43,8 +43,8 @@ def near_best(
     Args:
         games: games of the same size and readings, by label.
         constrained: whether plans keep the energy limit.
-        restarts, generations: of the search in each game; see `planner.plan`. A shorter search in the first game chooses
-            between even and odd seeds.
+        restarts, generations: of the search in each game; see `planner.plan`. A shorter search in the first game
+            chooses between even and odd seeds.
         seed, episodes: for the measurement.
     Returns:
         Columns game, constrained, cost_limit and the measures of `Measures.result`; the first row of a game is its best
