@@ -38,7 +38,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         calm, disturbed = Path(scratch, "calm"), Path(scratch, "disturbed")
         started = time.monotonic()
-        _run(options.root, calm).wait()
+        whole_status = _run(options.root, calm).wait()
         whole = time.monotonic() - started
         kills: Counter[str] = Counter()
         while sum(kills.values()) < KILLS:
@@ -59,6 +59,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         "ratios": [],
         "values": [
             *([f"killed: {name}", str(count)] for name, count in sorted(kills.items())),
+            ["exit status of the undisturbed run", str(whole_status)],
             ["exit status of the run after the last kill", str(status)],
             ["files compared", str(len(wanted))],
             ["files that differ", ", ".join(differing) or "none"],

@@ -259,6 +259,23 @@ def test_a_step_of_the_demo_that_fails_is_one_line(tmp_path):
         demo._run(tmp_path, ["collect"])
 
 
+def test_a_rebuild_has_all_that_a_stage_reads_and_none_makes(root):
+    stages = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text())["stages"].values()
+    stages = [stage.get("do", stage) for stage in stages]
+
+    def paths(key):
+        listed = [entry for stage in stages for entry in stage.get(key, [])]
+        return {Path(entry if isinstance(entry, str) else next(iter(entry))) for entry in listed}
+
+    made = paths("outs") | paths("metrics") | paths("plots")
+    each = {path.parent for path in made if "$" in path.name}
+    made |= {folder for path in made for folder in path.parents if folder != Path()}
+    read = [path for path in paths("deps") - made if "$" not in str(path) and path.parent not in each - {Path()}]
+    assert len(read) > 5
+    for path in read:
+        assert any(path.is_relative_to(source) for source in rebuild.SOURCES), path
+
+
 def test_what_is_the_same_is_left_alone_when_a_rebuild_starts_again(sources, tmp_path):
     # A process that a kill left behind may be reading: of params.yaml it must never see another scale.
     folder = tmp_path / "again"
