@@ -15,7 +15,7 @@ import torch
 from benchmarks.common import Options, figure, interleaved, ratio, timed
 from mecpaper import explorer
 from mecpaper.config import Config
-from mecpaper.explorer.panels import canvas, png
+from mecpaper.explorer.panels import Layers, canvas, png
 from mecpaper.explorer.playing import DEVICE_EPISODES
 
 GOAL = 0.15
@@ -31,11 +31,12 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         app.sliders["battery_capacity"].value = next(places)
 
     state, figure_again = app.state, canvas()
+    layers: Layers = {}
     result = explorer.compute(config, state, app.policies)
     sides = {
         "a change": timed(change),
         "playing the episodes": timed(lambda: explorer.compute(config, state, app.policies)),
-        "drawing the picture": timed(lambda: png(explorer.draw(result, app.reported, figure_again))),
+        "drawing the picture": timed(lambda: png(explorer.draw(result, app.reported, figure_again), layers)),
     }
     seconds = interleaved(sides, options.repetitions, options.seconds)
     torch.set_num_threads(options.threads)
