@@ -41,9 +41,8 @@ KEPT = 64
 
 BOX: dict[str, Any] = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.5}
 
-
 Layers = dict[tuple[Any, ...], Any]
-"""Pixels of the frames of panels, by panel, limits and size."""
+"""Pixels of the frames of panels, by number and limits of the panel."""
 
 
 def canvas() -> Figure:
