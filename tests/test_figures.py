@@ -1,5 +1,7 @@
 """Figures and tables: drawn from made-up runs, the same bytes each time, numbers as computed by hand."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -284,6 +286,18 @@ def test_a_figure_of_six_learners_is_read_at_a_columns_width_and_in_grey(curves)
     lines = [line for line in above.get_lines() if line.get_label() in labels.NAMES.values()]
     assert len({line.get_marker() for line in lines}) == len({str(line._dash_pattern) for line in lines}) == 6
     assert len({bar.lines[0].get_marker() for bar in below.containers}) == 6
+
+
+def test_names_of_levels_close_together_do_not_overlap(curves):
+    figure, panels = figures.stacked(2)
+    for axes, below in zip(panels, (False, True), strict=True):
+        figures.draw_curves(axes, curves[curves["algorithm"] == "random"], "reward", 2, 0.95)
+        for value, name in ((-1.0, "planner"), (-1.02, "paper: CPO-MADDPG 1.27"), (-1.04, "always local")):
+            figures.mark(axes, value, name, below=below)
+    figure.draw_without_rendering()
+    for axes in panels:
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) == 3 and not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
 def test_lines_break_between_words_and_not_in_a_formula():

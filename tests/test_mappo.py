@@ -77,9 +77,9 @@ def test_d39_no_slot_is_better_than_another_as_such():
 
 def test_advantages_without_a_baseline_in_their_slot_are_refused(small):
     experiment = resolve(small, "mappo", "default")
-    alone = replace(experiment, scale=experiment.scale.model_copy(update={"episodes_at_once": 1}))
+    team = replace(experiment, scale=experiment.scale.model_copy(update={"episodes_at_once": 1}))
+    alone = replace(team, own=team.own.model_copy(update={"advantage": "own"}))
     assert Training(alone).learner
-    team = replace(alone, own=alone.own.model_copy(update={"advantage": "team"}))
     single = replace(alone, game=alone.game.changed(devices=1))
     for wrong, whose in ((team, "team"), (single, "own")):
         with pytest.raises(ConfigError, match=f"^mappo.advantage = '{whose}': two episodes at once or more"):

@@ -355,7 +355,7 @@ def test_every_key_changes_with_the_version_and_with_nothing_that_training_does_
         settings,
         figures={"smoothing": 9, "confidence": 0.5},
         planner={"generations": 1},
-        tuning={"seeds": [77], "share": 0.9},
+        tuning={"seeds": [77], "share": {"off_policy": 0.9, "mappo": 0.9}},
         scales={settings.scale: run | {"planner_restarts": 77}, "another": run | {"episodes": 2 * run["episodes"]}},
     )
     assert {experiment.name: experiment.key for experiment in named(unread)} == keys

@@ -42,7 +42,7 @@ def test_a_gain_that_may_be_chance_is_none():
 def tiny(small):
     data = small.model_dump()
     data["scales"][data["scale"]] |= {"episodes": 4, "curve_every": 4}
-    data["tuning"] |= {"seeds": [5], "share": 1.0}
+    data["tuning"] |= {"seeds": [5], "share": {"off_policy": 1.0, "mappo": 1.0}}
     data["tuning"]["off_policy"] = {"base": {}, "slow": {"learning": {"actor_learning_rate": 1e-5}}}
     data["tuning"]["mappo"] = {"base": {}}
     return data

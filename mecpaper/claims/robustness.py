@@ -26,7 +26,7 @@ HEADLINE = (
 
 SCENARIOS = {
     "D16": "heterogeneous",
-    "D20": "advantage_team",
+    "D20": "advantage_own",
     "D25": "gradient_lagrangian",
     "D43": "equal_sum",
     "D46": "long",

@@ -125,7 +125,7 @@ class MAPPOConfig(OwnConfig):
     """Settings of MAPPO (Section 5.1.4)."""
 
     clip: Annotated[float, Field(gt=0, lt=1)]
-    advantage: Literal["own", "team"]
+    advantage: Literal["team", "own"]
     advantage_decay: Fraction
     value_decay: Discount
     entropy: Weight

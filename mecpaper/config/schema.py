@@ -91,11 +91,18 @@ class PlannerConfig(Section):
     cycles_per_bit: Annotated[list[Annotated[float, Field(ge=1e-3, le=1e9)]], Field(min_length=1)]
 
 
+class SearchShares(Section):
+    """Share of a scale's episodes that each search spends on a candidate."""
+
+    off_policy: Share
+    mappo: Share
+
+
 class TuningConfig(Section):
     """The search over hyperparameters, the same for every learner: its seeds, and the changes of each candidate."""
 
     seeds: Seeds
-    share: Share
+    share: SearchShares
     energy_margin: Weight
     off_policy: dict[Name, dict[str, Any]]
     mappo: dict[Name, dict[str, Any]]

@@ -19,8 +19,8 @@ from mecpaper.config.registry import ALGORITHMS
 from mecpaper.report.labels import AXES
 from mecpaper.report.labels import NAMES as NAMES
 from mecpaper.report.labels import ORDER as ORDER
+from mecpaper.report.naming import name_level, wrapped
 from mecpaper.report.naming import name_lines as name_lines
-from mecpaper.report.naming import wrapped
 from mecpaper.report.statistics import interval, running_mean
 from mecpaper.store.files import write_atomically
 
@@ -230,7 +230,7 @@ def mark(axes: Axes, value: float, text: str, at: float | None = None, below: bo
         value: height of the line; NaN, as of a plan that was not searched for, draws nothing.
         text: its name.
         at: level of the setting to which the value belongs; by default the line spans the axes.
-        below: whether the name stands below the line at its right end, not above it at its left end.
+        below: whether the name stands below the line at its right end, not above it at its left end, if there is room.
     """
     if np.isnan(value):
         return
@@ -239,12 +239,7 @@ def mark(axes: Axes, value: float, text: str, at: float | None = None, below: bo
         axes.axhline(value, **where)
     else:
         axes.plot([at - 0.35, at + 0.35], [value, value], **where)
-    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.3}
-    left = (0.01, value) if at is None else (at - 0.35, value)
-    place, system = (0.99, value) if below else left, ("axes fraction", "data") if at is None or below else "data"
-    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": "0.3", "zorder": 5, "bbox": box}
-    style |= {"ha": "right", "va": "top"} if below else {"ha": "left", "va": "bottom"}
-    axes.annotate(text, place, (0, -1.5 if below else 1.5), xycoords=system, **style)
+    name_level(axes, value, text, None if at is None else at - 0.35, below)
 
 
 def late(curves: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
+from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 
@@ -46,12 +47,57 @@ def name_lines(axes: Axes) -> None:
         axes.annotate(name, (1.0, end), (1.08, place), color=color, arrowprops=arrow, **style)
 
 
-def _apart(ends: list[float], rows: list[int], axes: Axes) -> NDArray:
-    """Move texts of so many rows apart, in their order, none above the axes; heights in shares of the axes."""
+PLACES = (("left", "bottom"), ("right", "top"), ("right", "bottom"), ("left", "top"))
+"""Places for the name of a level: an end of its line, and what of the name is at the line; the first is preferred."""
+
+
+def name_level(axes: Axes, value: float, text: str, x: float | None = None, below: bool = False) -> None:
+    """Write the name of a level at its line, where it meets no name written before.
+
+    Args:
+        axes: axes that the line is drawn on.
+        value: height of the line.
+        text: its name.
+        x: left end of the line; by default it spans the axes.
+        below: whether the name stands below the right end where it can, not above the left end.
+    """
+    to_axes, row = axes.transScale + axes.transLimits, _share(axes, 9.0)
+
+    def foot(height: float, vertical: str) -> float:
+        return float(to_axes.transform((0.0, height))[1]) - (row if vertical == "top" else 0.0)
+
+    written = [
+        (note.get_horizontalalignment(), foot(note.xy[1], note.get_verticalalignment()))
+        for note in axes.texts
+        if isinstance(note, Annotation) and note.get_gid() == "level"
+    ]
+    places = [PLACES[1], PLACES[0], *PLACES[2:]] if below else PLACES
+    free = [
+        (end, vertical)
+        for end, vertical in places
+        if (x is None or end == "left")
+        and all(end != other or abs(foot(value, vertical) - low) >= row for other, low in written)
+    ]
+    end, vertical = (free or places)[0]
+    system: Any = "data" if x is not None else ("axes fraction", "data")
+    where = (x if x is not None else 0.01 if end == "left" else 0.99, value)
+    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.3}
+    style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": "0.3", "zorder": 5, "bbox": box}
+    shift = (0.0, 1.5 if vertical == "bottom" else -1.5)
+    axes.annotate(text, where, shift, xycoords=system, ha=end, va=vertical, gid="level", **style)
+
+
+def _share(axes: Axes, points: float) -> float:
+    """Convert a height in points to a share of the axes, whose own is known only when all is laid out: about 0.7 of
+    their share of the figure."""
     figure, spec = axes.get_figure(root=True), axes.get_subplotspec()
     assert figure is not None and spec is not None
-    # The axes' own height is known only when all is laid out: about 0.7 of their share of the figure.
-    sizes = np.array(rows) * 11.5 * spec.get_gridspec().nrows / (0.7 * 72.0 * figure.get_figheight())
+    return points * spec.get_gridspec().nrows / (0.7 * 72.0 * figure.get_figheight())
+
+
+def _apart(ends: list[float], rows: list[int], axes: Axes) -> NDArray:
+    """Move texts of so many rows apart, in their order, none above the axes; heights in shares of the axes."""
+    sizes = np.array(rows) * _share(axes, 11.5)
     order, places = np.argsort(ends, kind="stable"), np.array(ends)
     for below, above in pairwise(order):
         places[above] = max(places[above], places[below] + (sizes[above] + sizes[below]) / 2.0)

@@ -36,7 +36,8 @@ def candidates(config: Config) -> dict[tuple[str, str], Experiment]:
         for name, changes in config.tuning.candidates(algorithm).items():
             base = resolve(config, algorithm, "default", config.tuning.seeds)
             learning, own = config.learner_with(algorithm, {algorithm: {"learning": {}} | changes})
-            points = max(1, round(config.tuning.share * base.scale.episodes / base.scale.curve_every))
+            share = getattr(config.tuning.share, ALGORITHMS[algorithm].search)
+            points = max(1, round(share * base.scale.episodes / base.scale.curve_every))
             pace = {"episodes": points * base.scale.curve_every}
             scale = parse(ScaleConfig, base.scale.model_dump() | pace, "tuning")
             found[algorithm, name] = replace(base, learning=learning, own=own, scale=scale)
