@@ -47,7 +47,7 @@ def name_lines(axes: Axes) -> None:
         axes.annotate(name, (1.0, end), (1.08, place), color=color, arrowprops=arrow, **style)
 
 
-PLACES = (("left", "bottom"), ("right", "top"), ("right", "bottom"), ("left", "top"))
+PLACES = (("left", "bottom"), ("right", "bottom"), ("right", "top"), ("left", "top"))
 """Places for the name of a level: an end of its line, and what of the name is at the line; the first is preferred."""
 
 
@@ -71,7 +71,7 @@ def name_level(axes: Axes, value: float, text: str, x: float | None = None, belo
         for note in axes.texts
         if isinstance(note, Annotation) and note.get_gid() == "level"
     ]
-    places = [PLACES[1], PLACES[0], *PLACES[2:]] if below else PLACES
+    places = sorted(PLACES, key=lambda place: place != ("right", "top")) if below else PLACES
     free = [
         (end, vertical)
         for end, vertical in places
