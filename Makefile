@@ -9,6 +9,8 @@ export DVC_NO_ANALYTICS := 1
 # DVC unpickles files in this cache, whose default place is writable by everyone on the machine (CVE-2025-69872).
 export DVC_SITE_CACHE_DIR := $(CURDIR)/.dvc/tmp/site
 export JUPYTER_PLATFORM_DIRS := 1
+# Otherwise every kernel would compile all it imports again, a third of the time of its start.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test browser benchmarl site repro train lab lint coverage audit sbom crate bench lock clean
 .DEFAULT_GOAL := help

@@ -7,7 +7,7 @@ import torch
 
 from mecpaper.algorithms.learner import Tally
 from mecpaper.algorithms.mappo import Moments, advantages, centred, clipped_slope, log_probability, standardised
-from mecpaper.config import ConfigError, resolve
+from mecpaper.config import Config, ConfigError, parse, resolve
 from mecpaper.env.streams import Stream
 from mecpaper.training.loop import Training
 
@@ -84,6 +84,14 @@ def test_advantages_without_a_baseline_in_their_slot_are_refused(small):
     for wrong, whose in ((team, "team"), (single, "own")):
         with pytest.raises(ConfigError, match=f"^mappo.advantage = '{whose}': two episodes at once or more"):
             Training(wrong)
+
+
+def test_every_scale_has_episodes_to_compare_with(settings):
+    for scale in settings.scales:
+        config = parse(Config, settings.model_dump() | {"scale": scale})
+        assert Training(resolve(config, "mappo", "default", [1])).learner
+        # The effort is the algorithm's alone.
+        assert resolve(config, "maddpg", "default").scale.episodes_at_once == config.run.episodes_at_once
 
 
 def test_moments_are_those_of_the_first_returns_and_then_forget_them():

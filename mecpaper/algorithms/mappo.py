@@ -186,8 +186,8 @@ class MAPPO(Learner):
         config, weights = own[0], generators(seeds, Stream.WEIGHTS)
         if (game.envs if config.advantage == "team" else game.envs * game.devices) < 2:
             raise ConfigError(
-                f"mappo.advantage = {config.advantage!r}: two episodes at once or more (or 'own', with several "
-                "devices), since advantages are compared with their mean in a slot"
+                f"mappo.advantage = {config.advantage!r}: two episodes at once or more, since advantages are "
+                "compared with their mean in a slot"
             )
         self.actors = Actors(game, learning, weights)
         self.critic = Critic(game, learning.hidden, weights, learning.critic, sees_action=False)

@@ -110,7 +110,7 @@ def resolve(config: Config, algorithm: str, scenario: str, seeds: Iterable[int] 
         raise ConfigError(f"algorithm = {algorithm!r}: one of {', '.join(ALGORITHMS)}")
     changes = config.changes(scenario)
     learning, own = config.learner_with(algorithm, changes)
-    scale = config.run.spent_on(changes.get("effort"), f"scales.{config.scale}")
+    scale = config.run.spent_on(changes.get("effort"), algorithm, f"scales.{config.scale}")
     chosen = {"seeds": list(map(index, seeds))} if seeds is not None else {}
     return Experiment(
         algorithm=algorithm,

@@ -31,7 +31,8 @@ Episodes = Annotated[int, Field(ge=2, le=1_000_000_000)]
 
 
 class EffortConfig(Section):
-    """What a scale spends on the scenarios that name this effort, where it is not what it spends on all others."""
+    """What a scale spends on the scenarios that name this effort, or on the algorithm of this name, where it differs
+    from what it spends on all others."""
 
     seeds: Seeds | None = None
     episodes: Episodes | None = None
@@ -61,19 +62,23 @@ class ScaleConfig(Section):
             raise ValueError(f"episodes = {self.episodes}: a multiple of curve_every = {self.curve_every}")
         return self
 
-    def spent_on(self, effort: str | None, place: str = "scale") -> ScaleConfig:
-        """Return the scale with the changes of an effort; one that it does not list gets what all scenarios get.
+    def spent_on(self, effort: str | None, algorithm: str, place: str = "scale") -> ScaleConfig:
+        """Return the scale with the changes of a scenario's effort, then of the algorithm's, if it lists them.
 
         Args:
-            effort: key of `efforts`.
+            effort: key of `efforts`, of a scenario.
+            algorithm: key of `efforts`, of an algorithm.
             place: of the scale in params.yaml, for messages.
         Raises:
             ConfigError: the episodes do not fit the points of the curve.
         """
-        if effort not in self.efforts:
+        names = [name for name in (effort, algorithm) if name in self.efforts]
+        if not names:
             return self
-        plain = self.model_dump(exclude={"efforts"}) | self.efforts[effort].model_dump(exclude_none=True)
-        return parse(ScaleConfig, plain, f"{place}.efforts.{effort}")
+        plain = self.model_dump(exclude={"efforts"})
+        for name in names:
+            plain |= self.efforts[name].model_dump(exclude_none=True)
+        return parse(ScaleConfig, plain, f"{place}.efforts.{names[-1]}")
 
 
 class EvaluationConfig(Section):

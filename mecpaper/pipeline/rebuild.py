@@ -26,7 +26,7 @@ from mecpaper.store.files import make_folder, write_atomically
 
 SOURCES = (
     *("params.yaml", "dvc.yaml", "mecpaper", "notebooks", "data/paper", "data/traces", "docs"),
-    *("benchmarks/results.json", "README.md", "CITATION.cff"),
+    *("benchmarks/results.json", "README.md", "CITATION.cff", ".dvcignore"),
 )
 MADE, UNFINISHED = ".made-by-mecpaper", ".unfinished"
 """Files in a folder that `prepare` made, and in one whose rebuild was interrupted; no other folder is ever emptied."""

@@ -72,11 +72,11 @@ def name_level(axes: Axes, value: float, text: str, x: float | None = None, belo
         if isinstance(note, Annotation) and note.get_gid() == "level"
     ]
     places = sorted(PLACES, key=lambda place: place != ("right", "top")) if below else PLACES
+    places = [(end, vertical) for end, vertical in places if x is None or end == "left"]
     free = [
         (end, vertical)
         for end, vertical in places
-        if (x is None or end == "left")
-        and all(end != other or abs(foot(value, vertical) - low) >= row for other, low in written)
+        if all(end != other or abs(foot(value, vertical) - low) >= row for other, low in written)
     ]
     end, vertical = (free or places)[0]
     system: Any = "data" if x is not None else ("axes fraction", "data")
