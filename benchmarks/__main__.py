@@ -80,6 +80,8 @@ def main() -> None:
         sys.exit(f"part = {unknown[0]!r}: one of {', '.join(PARTS)}")
     root, config = find_root(), load()
     torch.set_num_threads(chosen.threads)
+    path = chosen.output / "results.json"
+    results = read_json(path) if path.exists() else {}
     options = Options(
         root=root,
         threads=chosen.threads,
@@ -90,9 +92,8 @@ def main() -> None:
         budget_factor=chosen.budget_factor,
         budget_minutes=chosen.budget_minutes,
         slots_per_learn=tuple(chosen.slots_per_learn),
+        earlier=results,
     )
-    path = chosen.output / "results.json"
-    results = read_json(path) if path.exists() else {}
     for name in names:
         print(f"{name} ...", file=sys.stderr)
         state = machine(chosen.threads)

@@ -41,6 +41,7 @@ class Options:
     budget_factor: float
     budget_minutes: float
     slots_per_learn: tuple[int, ...]
+    earlier: dict[str, Any]  # what results.json has, by part
 
 
 def machine(threads: int) -> dict[str, Any]:

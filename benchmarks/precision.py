@@ -3,7 +3,8 @@
 CPO-MADDPG and MADDPG are trained at the default setting from the same seeds, with all products in single precision and
 with those of all layers but the last in bfloat16. Compared are the rewards of the final policies on the same episodes,
 seed by seed. They are taken as equivalent if the 90 % Student's interval of their mean difference is within the margin,
-which is two one-sided tests at 5 % each. A wide interval is no difference: it asks for more seeds.
+which is two one-sided tests at 5 % each. A wide interval is no difference: it asks for more seeds. With more seeds than
+an earlier run had at the same scale, only the others are trained.
 """
 
 from __future__ import annotations
@@ -25,33 +26,52 @@ ALGORITHMS = ("cpo_maddpg", "maddpg")
 PRECISIONS = ("float32", "bfloat16")
 MARGIN = 0.005
 LEAST_SEEDS = 10
+TOGETHER = 30
+"""Most seeds in one program, which fit into 4 GiB."""
 
 
 def train(config: Config, algorithm: str, precision: str, seeds: list[int]) -> tuple[list[float], float]:
-    """Train all seeds in one program on one thread; return their final rewards, and the seconds it took."""
+    """Train seeds in one program on one thread; return their final rewards, and the seconds that each took of it."""
     torch.set_num_threads(1)
     learning = config.learning.model_copy(update={"precision": precision})
     training = Training(resolve(config.model_copy(update={"learning": learning}), algorithm, "default", seeds))
     training.run()
-    return training.summaries()["reward"].tolist(), training.seconds
+    return training.summaries()["reward"].tolist(), training.seconds / len(seeds)
+
+
+def _earlier(options: Options) -> dict[str, list[float]]:
+    """Values of an earlier run at the same scale, by the names of their figures."""
+    part = options.earlier.get("precision", {"values": [], "figures": []})
+    same = ["scale", options.scale] in part["values"]
+    return {entry["name"]: entry["values"] for entry in part["figures"] if same}
 
 
 def measure(config: Config, options: Options) -> dict[str, Any]:
     """Final rewards in both precisions, and the verdict on their difference."""
     config = config.model_copy(update={"scale": options.scale})
-    seeds = list(range(1, max(LEAST_SEEDS, options.repetitions) + 1))
-    cases = list(product(ALGORITHMS, PRECISIONS))
+    count = max(LEAST_SEEDS, options.repetitions)
+    cases = [f"{algorithm}, {precision}" for algorithm, precision in product(ALGORITHMS, PRECISIONS)]
+    earlier = _earlier(options)
+    rewards = {case: earlier.get(f"{case}: final reward", [])[:count] for case in cases}
+    times = {case: earlier.get(f"{case}: training, a seed's share", []) for case in cases}
     workers, context = min(len(cases), len(os.sched_getaffinity(0))), multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
-        futures = {case: pool.submit(train, config, *case, seeds) for case in cases}
-        found = {case: future.result() for case, future in futures.items()}
-    figures, values = [], [["scale, seeds", f"{options.scale}, {len(seeds)}"]]
+        jobs = []
+        for case in cases:
+            seeds = list(range(len(rewards[case]) + 1, count + 1))
+            for first in range(0, len(seeds), TOGETHER):
+                program = seeds[first : first + TOGETHER]
+                jobs.append((case, pool.submit(train, config, *case.split(", "), program)))
+        for case, job in jobs:
+            found, seconds = job.result()
+            rewards[case] += found
+            times[case].append(seconds)
+    figures, values = [], [["scale", options.scale], ["seeds", str(count)]]
+    for case in cases:
+        figures.append(figure(f"{case}: final reward", "", rewards[case]))
+        figures.append(figure(f"{case}: training, a seed's share", "s", times[case]))
     for algorithm in ALGORITHMS:
-        (single, _), (reduced, _) = (found[algorithm, precision] for precision in PRECISIONS)
-        for precision in PRECISIONS:
-            rewards, seconds = found[algorithm, precision]
-            figures.append(figure(f"{algorithm}, {precision}: final reward", "", rewards))
-            values.append([f"{algorithm}, {precision}: training", f"{seconds:.0f} s"])
+        single, reduced = (rewards[f"{algorithm}, {precision}"] for precision in PRECISIONS)
         mean, low, high = interval([b - a for a, b in zip(single, reduced, strict=True)], confidence=0.9)
         verdict = "equivalent" if low > -MARGIN and high < MARGIN else "not shown to be equivalent"
         text = f"{mean:+.4f} ({low:+.4f} to {high:+.4f}): {verdict} within {MARGIN}"

@@ -7,8 +7,8 @@ warm-up, all seeds of an experiment in one batched program):
 
 with both times measured for the experiment's own number of devices and all its seeds at once. Playing a slot is
 exploring, `step`, `observe`, storing and sampling. Evaluations along the way and checkpoints are left out, and so are
-notebooks. Experiments with the same sizes are measured once. MAPPO makes its updates after each round of episodes, on
-those episodes. What a GPU takes is measured by the part "gpu".
+notebooks. Experiments with the same sizes are measured once. MAPPO makes its updates after each round of ten episodes,
+on those episodes. What a GPU takes is measured by the part "gpu".
 """
 
 from __future__ import annotations
@@ -51,17 +51,15 @@ def play(config: Config, algorithm: str, game: Game) -> Work:
 def measure(config: Config, options: Options) -> dict[str, Any]:
     """Times of the parts, and the sum over all experiments."""
     config = config.model_copy(update={"scale": "paper"})
-    scale = config.run
-    seeds = len(scale.seeds)
     experiments = [experiment for experiment in named(config) if experiment.entry.learns]
     works: dict[str, Work] = {}
     sizes: dict[str, list[Experiment]] = {}
     for experiment in experiments:
-        name, devices = experiment.algorithm, experiment.game.devices
+        name, devices, seeds = experiment.algorithm, experiment.game.devices, len(experiment.seeds)
         key = f"{name}, {devices} devices, {seeds} seeds"
         sizes.setdefault(key, []).append(experiment)
         if f"{key}: update" not in works:
-            game = make_game(config, seeds, scale.episodes_at_once, devices=devices)
+            game = make_game(config, seeds, experiment.scale.episodes_at_once, devices=devices)
             works[f"{key}: slot"] = play(config, name, game)
             works[f"{key}: update"] = make_work(config, name, game)
     sides = {name: timed(work.call) for name, work in works.items()}
@@ -70,11 +68,11 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         figure(name, "ms", [1e3 * value / works[name].updates for value in values]) for name, values in seconds.items()
     ]
     median = {entry["name"]: entry["median"] / 1e3 for entry in figures}
-    rounds = scale.episodes // scale.episodes_at_once
-    slots = rounds * config.game.slots
     values, total = [], 0.0
     for key, members in sizes.items():
-        slot, update = f"{key}: slot", f"{key}: update"
+        slot, update, scale = f"{key}: slot", f"{key}: update", members[0].scale
+        rounds = scale.episodes // scale.episodes_at_once
+        slots = rounds * config.game.slots
         if issubclass(members[0].entry.learner_class(), OffPolicy):
             updates = round((1.0 - config.learning.warmup_fraction) * slots) // scale.slots_per_update
         else:
@@ -83,5 +81,5 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         total += len(members) * spent
         hours = f"{slots} x {1e3 * median[slot]:.2f} ms + {updates} x {1e3 * median[update]:.2f} ms"
         values.append([f"{key}: {len(members)} experiments, each", f"{hours} = {spent / 3600:.2f} h"])
-    values.append([f"all {len(experiments)} experiments that learn, {seeds} seeds each, here", f"{total / 3600:.1f} h"])
+    values.append([f"all {len(experiments)} experiments that learn, here", f"{total / 3600:.1f} h"])
     return {"figures": figures, "ratios": [], "values": values}

@@ -37,7 +37,7 @@ MARGIN, PRINTED = 0.06, 0.12
 def _experiments():
     """All experiments that statements ask for."""
     names = [(a, s) for a in (OURS, *stored.BASELINES) for s in stored.BATTERIES.values()]
-    ours = {*rules.CONDITIONS, stored.DYNAMIC, stored.FIXED, stored.LINEAR, *stored.CRITICS.values()}
+    ours = {*rules.CONDITIONS, *stored.SEEDED.values(), stored.FIXED, stored.LINEAR, *stored.CRITICS.values()}
     ours |= {"replay_uniform", "replay_reward", "cost_discount_same"}
     return sorted({*names, *((OURS, name) for name in ours)})
 
@@ -201,6 +201,13 @@ def test_within_a_claim_the_level_is_that_of_all_statements_together():
     assert np.mean((p_values <= 0.05).any(axis=1)) > 0.2
 
 
+def test_deciding_again_with_more_seeds_keeps_the_level():
+    values = np.random.default_rng(8).normal(size=(20000, 60))
+    looks = np.stack([paired(values[:, :count]).p_value(0.0) for count in (5, 30, 60)])
+    assert (looks <= verdict.ERROR).any(axis=0).mean() > 0.1
+    assert (looks <= verdict.ERROR / len(looks)).any(axis=0).mean() <= 0.05
+
+
 def test_one_seed_more_hardly_ever_turns_one_answer_into_another():
     rng = np.random.default_rng(6)
     for truth in (*TRUTHS.values(), 0.03):
@@ -277,6 +284,20 @@ def test_the_optimum_fills_in_what_the_runs_leave_open():
     # What neither the runs nor the optimum identify does not count, unless nothing else does.
     assert verdict.headlines(decided).loc[1, "with_optimum"] == REPRODUCED
     assert verdict.headlines(decided[2:]).loc[1, ["verdict", "with_optimum"]].tolist() == [OPEN, verdict.UNTESTABLE]
+
+
+@pytest.mark.parametrize(("claim", "error"), [(10, 0.05), (26, 0.05 / 3)])
+def test_a_claim_that_was_decided_thrice_has_a_third_of_the_error(statements, claim, error):
+    found = verdict.decide(statements[statements["claim"] == claim], _runs())
+    assert (1.0 - found["confidence"]).max() == pytest.approx(error)
+
+
+def test_further_seeds_count_among_the_many():
+    table = pd.DataFrame(
+        {"algorithm": OURS, "scenario": ["default", "a+many_seeds", "a+more_seeds"], "seed": [1, 1, 9]}
+    )
+    parts = split(stored.pooled(table))
+    assert {key[1]: list(part["seed"]) for key, part in parts.items()} == {"default": [1], "a+many_seeds": [1, 9]}
 
 
 def test_missing_runs_leave_a_claim_open(statements):

@@ -24,6 +24,7 @@ from mecpaper.claims.runs import (
     HARVESTS,
     LEARNERS,
     OURS,
+    SEEDED,
     UNCONSTRAINED,
     USERS,
     MissingRuns,
@@ -252,8 +253,6 @@ RULES: dict[str, Rule] = {
     **_lettered(
         38, *(lower("latency", OURS, name) for name in LEARNERS), *(higher("accuracy", OURS, name) for name in LEARNERS)
     ),
-    **_lettered(
-        39, *(below("energy_share", 1.0, scenario=DYNAMIC if name == BATTERIES[10] else name) for name in CONDITIONS)
-    ),
+    **_lettered(39, *(below("energy_share", 1.0, scenario=SEEDED.get(name, name)) for name in CONDITIONS)),
 }
 """Number and letter of a statement -> its rule."""

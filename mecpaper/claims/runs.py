@@ -24,9 +24,13 @@ BATTERIES = {8: "default", 9: "battery_9", 10: "battery_10", 11: "battery_11"}
 USERS = {20: "default", 30: "users_30", 40: "users_40", 50: "users_50"}
 HARVESTS = {0.05: "harvest_05", 0.10: "default", 0.15: "harvest_15"}
 ATTACKERS = {"weak": "default", "moderate": "attacker_moderate", "strong": "attacker_strong"}
-DYNAMIC, FIXED = "battery_10+many_seeds", "battery_10+multiplier_half+many_seeds"
+SEEDED = {name: f"{name}+many_seeds" for name in ("battery_10", "battery_11", "attacker_moderate")}
+"""Settings whose first seeds left a claim open, and the scenarios with more."""
+
+DYNAMIC, FIXED = SEEDED["battery_10"], "battery_10+multiplier_half+many_seeds"
 CRITICS = {"separate critics": "critics_separate", "a multi-output critic": "critic_multi_output"}
 LINEAR = "critic_linear_heads"
+KEY = ["algorithm", "scenario"]
 
 
 class MissingRuns(LookupError):
@@ -54,7 +58,7 @@ class Runs:
         fallback: scenario -> scenario for algorithms without runs of the renamed one.
         planned: number of seeds that each experiment must have; with fewer its runs count as missing, so that no claim
             is decided halfway.
-        planned_for: (algorithm, scenario) -> number of seeds of an experiment that is planned with another number.
+        planned_for: (algorithm, scenario) -> number of seeds of an experiment that is planned.
         least: fewest seeds with a value that decide a statement.
         unlike: scenario -> how its game is not the paper's setting; runs in it count as missing if it says something.
     """
@@ -81,10 +85,11 @@ class Runs:
         measured = read_json(path) if path.exists() else {}
         entries = {entry["name"]: entry["values"] for entry in measured.get("learning", {}).get("figures", [])}
         times = {name: entries[key] for name in ALGORITHMS if (key := f"{name}: one update as trained") in entries}
-        curves, summary = (split(results.read_tables(root, name)) for name in ("curves", "summary"))
+        curves, summary = (split(pooled(results.read_tables(root, name))) for name in ("curves", "summary"))
         settings = config.load(root / "params.yaml")
         planned, experiments = len(settings.run.seeds), config.named(settings)
-        planned_for = {(e.algorithm, e.scenario): len(e.seeds) for e in experiments if len(e.seeds) != planned}
+        named = pd.DataFrame([(e.algorithm, e.scenario, len(e.seeds)) for e in experiments], columns=[*KEY, "seeds"])
+        planned_for = pooled(named).groupby(KEY)["seeds"].sum().to_dict()
         found = cls(curves, summary, times, planned=planned, planned_for=planned_for)
         registry = read_table(root / "data" / "paper" / "reported.csv") if printed else None
         return found if registry is None else replace(found, unlike=partial(unlike_printed, settings, registry))
@@ -131,9 +136,14 @@ class Runs:
         return sorted(key for key in self.summary if not self.unlike(key[1])) or sorted(self.summary)
 
 
+def pooled(table: pd.DataFrame) -> pd.DataFrame:
+    """Count the seeds of `more_seeds`, which are others, among those of `many_seeds` in the same setting."""
+    return table.assign(scenario=table["scenario"].str.replace("+more_seeds", "+many_seeds", regex=False))
+
+
 def split(table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """Split a table of runs by algorithm and scenario."""
-    return dict(tuple(table.groupby(["algorithm", "scenario"])))
+    return dict(tuple(table.groupby(KEY)))
 
 
 def _of_curve(measure: str, found: Callable[[pd.DataFrame], pd.Series]) -> Derived:
