@@ -1,7 +1,6 @@
 """Write ro-crate-metadata.json: what lies where in the project, for archives; run by `make crate`, needs rocrate."""
 
 import json
-from datetime import date
 from pathlib import Path
 
 from rocrate.model.contextentity import ContextEntity
@@ -41,10 +40,10 @@ FOLDERS = {
 def make() -> ROCrate:
     """Describe the project with what CITATION.cff and codemeta.json say of it."""
     about = json.loads((ROOT / "codemeta.json").read_text(encoding="utf-8"))
-    paper = YAML(typ="safe").load(ROOT / "CITATION.cff")["references"][0]
+    cited = YAML(typ="safe").load(ROOT / "CITATION.cff")
+    paper = cited["references"][0]
     crate = ROCrate(version="1.1")
-    # Until there is a release, the day on which this was written.
-    crate.root_dataset["datePublished"] = date.today().isoformat()
+    crate.root_dataset["datePublished"] = str(cited["date-released"])
     for key in ("name", "description", "keywords", "version"):
         crate.root_dataset[key] = about[key]
     crate.license = crate.add(ContextEntity(crate, about["license"], {"@type": "CreativeWork", "name": "MIT License"}))

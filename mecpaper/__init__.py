@@ -1,3 +1,3 @@
 """An executable edition of CPO-MADDPG for secure video offloading: system model, algorithms, verdicts."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

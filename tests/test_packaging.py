@@ -293,7 +293,8 @@ def test_the_citation_and_the_changes_are_of_this_version():
     assert (paper["journal"], paper["volume"], paper["year"], paper["number"]) == (
         "Computer Networks", 280, 2026, "112164"
     )  # fmt: skip
-    assert f"## [{mecpaper.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    heading = f"## [{mecpaper.__version__}] - {citation['date-released']}"
+    assert heading in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_the_crate_names_files_that_exist_and_says_what_codemeta_says():
@@ -301,7 +302,9 @@ def test_the_crate_names_files_that_exist_and_says_what_codemeta_says():
     crate = json.loads((ROOT / "ro-crate-metadata.json").read_text(encoding="utf-8"))
     entities = {entity["@id"]: entity for entity in crate["@graph"]}
     root, about = entities["./"], json.loads((ROOT / "codemeta.json").read_text(encoding="utf-8"))
-    assert entities["ro-crate-metadata.json"]["about"] == {"@id": "./"} and root["datePublished"]
+    assert (
+        entities["ro-crate-metadata.json"]["about"] == {"@id": "./"} and root["datePublished"] == about["datePublished"]
+    )
     for key in ("name", "description", "version", "keywords"):
         assert root[key] == about[key]
     assert root["license"] == {"@id": about["license"]} and about["license"] in entities
