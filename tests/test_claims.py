@@ -292,12 +292,11 @@ def test_a_claim_that_was_decided_thrice_has_a_third_of_the_error(statements, cl
     assert (1.0 - found["confidence"]).max() == pytest.approx(error)
 
 
-def test_further_seeds_count_among_the_many():
-    table = pd.DataFrame(
-        {"algorithm": OURS, "scenario": ["default", "a+many_seeds", "a+more_seeds"], "seed": [1, 1, 9]}
-    )
+def test_further_seeds_count_among_the_many_and_once():
+    names = ["default", "a+many_seeds", "a+more_seeds", "a+more_seeds"]
+    table = pd.DataFrame({"algorithm": OURS, "scenario": names, "seed": [1, 1, 9, 1], "reward": [0, 1, 2, 3]})
     parts = split(stored.pooled(table))
-    assert {key[1]: list(part["seed"]) for key, part in parts.items()} == {"default": [1], "a+many_seeds": [1, 9]}
+    assert {key[1]: list(part["reward"]) for key, part in parts.items()} == {"default": [0], "a+many_seeds": [1, 2]}
 
 
 def test_missing_runs_leave_a_claim_open(statements):

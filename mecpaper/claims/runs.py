@@ -88,8 +88,8 @@ class Runs:
         curves, summary = (split(pooled(results.read_tables(root, name))) for name in ("curves", "summary"))
         settings = config.load(root / "params.yaml")
         planned, experiments = len(settings.run.seeds), config.named(settings)
-        named = pd.DataFrame([(e.algorithm, e.scenario, len(e.seeds)) for e in experiments], columns=[*KEY, "seeds"])
-        planned_for = pooled(named).groupby(KEY)["seeds"].sum().to_dict()
+        rows = [(e.algorithm, e.scenario, seed) for e in experiments for seed in e.seeds]
+        planned_for = pooled(pd.DataFrame(rows, columns=[*KEY, "seed"])).groupby(KEY).size().to_dict()
         found = cls(curves, summary, times, planned=planned, planned_for=planned_for)
         registry = read_table(root / "data" / "paper" / "reported.csv") if printed else None
         return found if registry is None else replace(found, unlike=partial(unlike_printed, settings, registry))
@@ -137,8 +137,15 @@ class Runs:
 
 
 def pooled(table: pd.DataFrame) -> pd.DataFrame:
-    """Count the seeds of `more_seeds`, which are others, among those of `many_seeds` in the same setting."""
-    return table.assign(scenario=table["scenario"].str.replace("+more_seeds", "+many_seeds", regex=False))
+    """Count the seeds of `more_seeds` among those of `many_seeds` in the same setting; a seed that both have, once.
+
+    Args:
+        table: columns algorithm, scenario and seed among others.
+    """
+    further = table["scenario"].str.endswith("+more_seeds")
+    merged = table.assign(scenario=table["scenario"].str.replace("+more_seeds", "+many_seeds", regex=False))
+    runs = pd.MultiIndex.from_frame(merged[[*KEY, "seed"]])
+    return merged[~further | ~runs.isin(runs[~further])]
 
 
 def split(table: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
