@@ -4,7 +4,7 @@ CPO-MADDPG and MADDPG are trained at the default setting from the same seeds, wi
 with those of all layers but the last in bfloat16. Compared are the rewards of the final policies on the same episodes,
 seed by seed. They are taken as equivalent if the 90 % Student's interval of their mean difference is within the margin,
 which is two one-sided tests at 5 % each. A wide interval is no difference: it asks for more seeds. With more seeds than
-an earlier run had at the same scale, only the others are trained.
+an earlier run had of the same experiment, only the others are trained.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import Options, figure
-from mecpaper.config import Config, resolve
+from mecpaper.config import Config, Experiment, resolve
 from mecpaper.report.statistics import interval
 from mecpaper.training.loop import Training
 
@@ -30,20 +30,19 @@ TOGETHER = 30
 """Most seeds in one program, which fit into 4 GiB."""
 
 
-def train(config: Config, algorithm: str, precision: str, seeds: list[int]) -> tuple[list[float], float]:
+def experiment_of(config: Config, case: str, seeds: list[int]) -> Experiment:
+    """The default setting of a case, such as "maddpg, float32"."""
+    algorithm, precision = case.split(", ")
+    learning = config.learning.model_copy(update={"precision": precision})
+    return resolve(config.model_copy(update={"learning": learning}), algorithm, "default", seeds)
+
+
+def train(config: Config, case: str, seeds: list[int]) -> tuple[list[float], float]:
     """Train seeds in one program on one thread; return their final rewards, and the seconds that each took of it."""
     torch.set_num_threads(1)
-    learning = config.learning.model_copy(update={"precision": precision})
-    training = Training(resolve(config.model_copy(update={"learning": learning}), algorithm, "default", seeds))
+    training = Training(experiment_of(config, case, seeds))
     training.run()
     return training.summaries()["reward"].tolist(), training.seconds / len(seeds)
-
-
-def _earlier(options: Options) -> dict[str, list[float]]:
-    """Values of an earlier run at the same scale, by the names of their figures."""
-    part = options.earlier.get("precision", {"values": [], "figures": []})
-    same = ["scale", options.scale] in part["values"]
-    return {entry["name"]: entry["values"] for entry in part["figures"] if same}
 
 
 def measure(config: Config, options: Options) -> dict[str, Any]:
@@ -51,22 +50,26 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     config = config.model_copy(update={"scale": options.scale})
     count = max(LEAST_SEEDS, options.repetitions)
     cases = [f"{algorithm}, {precision}" for algorithm, precision in product(ALGORITHMS, PRECISIONS)]
-    earlier = _earlier(options)
-    rewards = {case: earlier.get(f"{case}: final reward", [])[:count] for case in cases}
-    times = {case: earlier.get(f"{case}: training, a seed's share", []) for case in cases}
+    keys = {case: [f"{case}: experiment", experiment_of(config, case, [1]).key[:12]] for case in cases}
+    part = options.earlier.get("precision", {"values": [], "figures": []})
+    earlier = {entry["name"]: entry["values"] for entry in part["figures"]}
+    rewards: dict[str, list[float]] = {case: [] for case in cases}
+    times: dict[str, list[float]] = {case: [] for case in cases}
+    for case in (case for case in cases if keys[case] in part["values"]):
+        rewards[case] += earlier[f"{case}: final reward"][:count]
+        times[case] += earlier[f"{case}: training, a seed's share"]
     workers, context = min(len(cases), len(os.sched_getaffinity(0))), multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
         jobs = []
         for case in cases:
             seeds = list(range(len(rewards[case]) + 1, count + 1))
             for first in range(0, len(seeds), TOGETHER):
-                program = seeds[first : first + TOGETHER]
-                jobs.append((case, pool.submit(train, config, *case.split(", "), program)))
+                jobs.append((case, pool.submit(train, config, case, seeds[first : first + TOGETHER])))
         for case, job in jobs:
             found, seconds = job.result()
             rewards[case] += found
             times[case].append(seconds)
-    figures, values = [], [["scale", options.scale], ["seeds", str(count)]]
+    figures, values = [], [["scale", options.scale], ["seeds", str(count)], *keys.values()]
     for case in cases:
         figures.append(figure(f"{case}: final reward", "", rewards[case]))
         figures.append(figure(f"{case}: training, a seed's share", "s", times[case]))

@@ -37,7 +37,11 @@ def test_precisions_are_equivalent_if_the_whole_interval_is_within_the_margin(sm
         for kind, level in zip(precision.PRECISIONS, (noise[0], noise[1] + shift), strict=True)
         for name, values in (("final reward", level.tolist()), ("training, a seed's share", [1.0]))
     ]
-    earlier = {"precision": {"values": [["scale", "study"]], "figures": figures}}
+    cases = {entry["name"].partition(":")[0] for entry in figures}
+    keys = {case: precision.experiment_of(small, case, [1]).key for case in cases}
+    assert len(set(keys.values())) == 4
+    known = [[f"{case}: experiment", key[:12]] for case, key in keys.items()]
+    earlier = {"precision": {"values": known, "figures": figures}}
     found = precision.measure(small, _options(repetitions=40, earlier=earlier))
     text = dict(found["values"])["maddpg: bfloat16 less float32, 90 % interval"]
     assert text.startswith(f"{shift:+.4f} (") and f"): {verdict}" in text

@@ -19,6 +19,9 @@ NOT_IDENTIFIED = "not identified"
 MORE, NO_WORSE = "more", "no worse"
 """Kinds of statements: the effect is positive, or it is above minus the margin."""
 
+ERROR = 0.05
+"""Chance of a wrong answer among the statements of a claim."""
+
 MANY = 1000
 """Largest number of seeds that `Effect.needed` looks at."""
 
@@ -158,7 +161,7 @@ def answer(
     return np.select(list(cases.values()), list(cases), OPEN)
 
 
-def holm(p_values: ArrayLike, alpha: float = 0.05) -> NDArray:
+def holm(p_values: ArrayLike, alpha: float = ERROR) -> NDArray:
     """Compute the level at which Holm's procedure tests each statement of a claim.
 
     Args:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mecpaper.claims.effect import ANSWERS, MANY, NONE, NOT_IDENTIFIED, OPEN, REPRODUCED, SMALLER, answer, holm
+from mecpaper.claims.effect import ANSWERS, ERROR, MANY, NONE, NOT_IDENTIFIED, OPEN, REPRODUCED, SMALLER, answer, holm
 from mecpaper.claims.rules import RULES
 from mecpaper.claims.runs import MissingRuns, Runs
 from mecpaper.config.tables import read_table
@@ -33,9 +33,6 @@ VERDICTS = (*ANSWERS[:-1], MIXED, OPEN, UNTESTABLE)
 
 COLUMNS = ("answer", "effect", "lower", "upper", "confidence", "printed", "seeds", "needed", "p", "reason")
 """What `decide` adds to the statements."""
-
-ERROR = 0.05
-"""Chance of a wrong answer among the statements of a claim."""
 
 LOOKS = dict.fromkeys((26, 27, 28, 39), 3)
 """How often claims were decided that got more seeds after it; each time at this part of the error."""
