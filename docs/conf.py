@@ -1,16 +1,25 @@
 """Sphinx reads the sources that `python -m mecpaper site` writes; notebooks are shown as they were executed."""
 
+import re
 from importlib.metadata import files
 from pathlib import Path
+from textwrap import indent
 
 from sphinx.addnodes import toctree
 
 project = "CPO-MADDPG, an executable edition"
 author = "mecpaper"
 copyright = "the authors of mecpaper"
-extensions = ["myst_nb", "sphinx.ext.mathjax"]
+extensions = ["myst_nb", *(f"sphinx.ext.{name}" for name in ("autodoc", "mathjax", "napoleon", "viewcode"))]
 exclude_patterns = ["_static"]
 smartquotes = False
+
+# In docstrings, single backticks stand around names and code.
+default_role = "py:obj"
+autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
+autodoc_default_options["exclude-members"] = "model_config"
+python_use_unqualified_type_names = True
+viewcode_follow_imported_members = False
 
 nb_execution_mode = "off"
 # Controls need a kernel: their text is shown.
@@ -29,6 +38,7 @@ html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_js_files = [("site.js", {"defer": "defer"})]
 html_use_index = False
+html_domain_indices = False
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
@@ -79,7 +89,7 @@ def _shorten(app: object, env: object) -> None:
 def _sidebar(app: object, page: str, template: str, context: dict, tree: object) -> None:
     """Make the sidebar of a page from them; beside source code, half of all pages, its first level is enough."""
     complete, make = app.env.tocs, context.get("toctree")
-    less = {"maxdepth": 1} if page.startswith("source/") else {}
+    less = {"maxdepth": 1} if page.startswith("_modules/") else {}
 
     def made(**options: object) -> str:
         app.env.tocs = app.titles
@@ -92,8 +102,41 @@ def _sidebar(app: object, page: str, template: str, context: dict, tree: object)
         context["toctree"] = made
 
 
+def _restructure(app: object, what: str, name: str, thing: object, options: object, lines: list) -> None:
+    """Convert the formulas of a docstring to reStructuredText, and link the equations and deviations that it names."""
+    text = "\n".join(lines)
+    text = re.sub(r"(?ms)^( *)\$\$(.+?)\$\$", lambda m: f"{m[1]}.. math::\n\n{indent(m[2], m[1] + '   ')}\n", text)
+    text = re.sub(r"\$([^$]+)\$", r":math:`\1`", text)
+    text = re.sub(r"\bEq\. (?:\((\d+)\)|(\d+)(?![\d-]))", r":ref:`Eq. \1\2 <eq-\1\2>`", text)
+    lines[:] = re.sub(r"\bD(\d+)\b", r":ref:`D\1 <d\1>`", text).split("\n")
+
+
+def _keep(app: object, what: str, name: str, thing: object, options: object, lines: list) -> None:
+    """Keep napoleon from taking the words before a colon in what is said of a value for its type."""
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "\\")  # nothing, in front of the rest
+
+
+def _shorter(app: object, what: str, name: str, thing: object, *signature: object) -> tuple[str, str] | None:
+    """Leave out the signature of a section of params.yaml: its types are all limits of its values."""
+    return ("", "") if hasattr(thing, "model_fields") else None
+
+
+def _innermost(app: object, env: object, node: object, content: object) -> object:
+    """Link an argument or attribute, which has no entry of its own, to what contains it."""
+    name, found = node.get("reftarget", ""), None
+    while found is None and name.startswith("mecpaper."):
+        name = name.rpartition(".")[0]
+        found = env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, content)
+    return found
+
+
 def setup(app: object) -> None:
     """Connect to the events of Sphinx."""
+    app.connect("autodoc-process-docstring", _keep, priority=400)  # before napoleon's
+    app.connect("autodoc-process-docstring", _restructure, priority=600)  # after napoleon's
+    app.connect("autodoc-process-signature", _shorter)
+    app.connect("missing-reference", _innermost)
     app.connect("env-updated", _shorten)
     app.connect("html-page-context", _sidebar, priority=100)  # before the theme's own
     app.connect("build-finished", _bundle)

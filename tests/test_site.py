@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from mecpaper.edition import build, code, notebooks, reference
+from mecpaper.edition import build, code, notebooks
 from mecpaper.edition import text as markdown
 from mecpaper.edition.pages import Edition
 
@@ -116,8 +116,7 @@ def test_from_a_figure_one_click_leads_to_claim_cell_and_function(root, pages, e
     for work in edition.figures.values():
         links = pages[root / build.SITE / "figures" / f"{work.name}.html"].links
         assert any(link.startswith(f"../notebooks/{work.notebook.stem}.html#cell-") for link in links), work.name
-        drawn = re.compile(r"\.\./source/mecpaper\.report\.(\w+)\.html#code-mecpaper-report-\1-")
-        assert any(drawn.match(link) for link in links), work.name
+        assert any(link.startswith("../api/report.html#mecpaper.report.") for link in links), work.name
         for claim in edition.about(work):
             assert f"../claims/claim{claim['id']:0>2}.html#claim-{claim['id']}" in links, (work.name, claim["id"])
 
@@ -125,12 +124,27 @@ def test_from_a_figure_one_click_leads_to_claim_cell_and_function(root, pages, e
 @pytest.mark.slow
 def test_an_equation_links_its_code_its_tests_and_its_notebook(root, pages, edition):
     for row in edition.equations:
-        links = pages[root / build.SITE / "equations" / f"eq{int(row['equation']):02d}.html"].links
-        inner = [link for link in links if "#" in link]
-        assert not row["function"] or any("source/mecpaper" in link for link in inner), row["equation"]
-        tests = [link for link in inner if re.match(r"\.\./source/tests\.", link)]
-        assert len(tests) >= len(markdown.several(row["test"])), row["equation"]
-        assert any(link.startswith("../notebooks/") for link in inner), row["equation"]
+        path = root / build.SITE / "equations" / f"eq{int(row['equation']):02d}.html"
+        for name in markdown.several(row["function"]):
+            assert any(re.fullmatch(rf"\.\./api/\w+\.html#{name}", link) for link in pages[path].links), name
+        text = path.read_text(encoding="utf-8")
+        for test in markdown.several(row["test"]):
+            assert f"<summary>{test}</summary>" in text and f'<span class="nf">{test.partition("::")[2]}</span>' in text
+        assert any(link.startswith("../notebooks/") for link in pages[path].links if "#" in link), row["equation"]
+
+
+@pytest.mark.slow
+def test_every_symbol_of_the_notation_leads_to_its_code(root, pages, edition):
+    links = pages[root / build.SITE / "notation.html"].links
+    for name in (name for row in edition.notation for name in markdown.several(row["code"])):
+        inner, _, place = name.partition("(")[0].rpartition(".")
+        assert any(link.endswith((f"#{inner}.{place}", f"#{inner}")) for link in links), name
+
+
+@pytest.mark.slow
+def test_an_entry_of_the_reference_leads_to_its_source_and_to_its_equation(root, pages):
+    links = pages[root / build.SITE / "api" / "system.html"].links
+    assert {"../_modules/mecpaper/system/channel.html#upload_rate", "../equations/eq05.html#eq-5"} <= set(links)
 
 
 # -- the sources
@@ -146,7 +160,7 @@ def test_every_equation_has_a_meaning_and_its_symbols(edition):
 def test_every_statement_is_decided_by_the_lines_of_code_that_its_claim_shows(root, edition):
     lines = (root / "mecpaper" / "claims" / "rules.py").read_text(encoding="utf-8").splitlines()
     for claim in edition.claims:
-        first = int(edition.code.rules(claim["id"]).split("-")[0])
+        first = int(code.rules(root, claim["id"]).split("-")[0])
         assert claim["id"] in " ".join(lines[first - 1 : first + 1]), claim["id"]
 
 
@@ -179,7 +193,7 @@ def test_every_figure_and_table_knows_where_it_comes_from(root, edition):
     assert drawn == set(edition.figures)
     assert {path.stem for path in (root / "figures").rglob("*.csv")} - {"claims"} == set(edition.tables)
     for work in [*edition.figures.values(), *edition.tables.values()]:
-        assert work.heading and work.functions and work.functions[0] in edition.code.pieces, work.name
+        assert work.heading and work.functions and code.body(root, work.functions[0]), work.name
 
 
 def test_a_copy_of_a_notebook_shows_the_same_outputs(edition):
@@ -288,35 +302,26 @@ def test_a_link_to_a_section_that_does_not_exist_fails_the_build(root, tmp_path)
     assert done.stderr.count("WARNING") == 1
 
 
-def test_the_reference_says_what_a_module_offers_and_how_it_is_called():
-    source = 'R = 1.0\n"""Rate, 1/s."""\n\n\n'
-    source += 'class C:\n    """Hold."""\n\n    def __init__(self, a: int) -> None:\n        self.a = a\n\n'
-    source += '    @property\n    def b(self):\n        """Give."""\n\n    def _c(self):\n        """Hide."""\n\n\n'
-    source += 'def f(x: float, y=2) -> float:\n    """Add.\n\n    Args:\n        x: `[n]`, W,\n            or J.\n'
-    source += '        y, z: none.\n    Returns:\n        The sum.\n    Source: Eq. 5.\n    """\n'
-    found = {entry.name: (entry.signature, entry.text) for entry in reference.entries(source)}
-    assert found.pop("f") == (
-        "f(x: float, y=2) -> float",
-        "Add.\n\n\n**Args**\n\n- `x`: `[n]`, W,\n  or J.\n- `y, z`: none.\n\n"
-        "**Returns**\n\n- The sum.\n\nSource: Eq. 5.",
-    )
-    assert found == {"R": ("R", "Rate, 1/s."), "C": ("C(a: int)", "Hold."), "C.b": ("b", "Give.")}
+def test_every_public_function_of_the_system_is_in_the_reference(root, pages):
+    anchors = pages[root / build.SITE / "api" / "system.html"].anchors
+    for path in (root / "mecpaper" / "system").glob("[a-z]*.py"):
+        defined = re.findall(r"(?m)^def ([a-z]\w*)", path.read_text(encoding="utf-8"))
+        assert defined and {f"mecpaper.system.{path.stem}.{name}" for name in defined} <= anchors
 
 
-def test_every_public_function_of_the_package_is_in_the_reference(edition):
-    offered = {f"{module}.{entry.name}" for rooms in edition.rooms().values() for module in rooms
-               for entry in edition.offered(module)}  # fmt: skip
-    assert {name for row in edition.equations for name in markdown.several(row["function"])
-            if name in edition.code.pieces and "._" not in name} <= offered  # fmt: skip
-    assert "mecpaper.report.figures.draw_curves" in offered
-
-
-def test_the_outline_of_a_module_covers_it():
-    source = '"""Doc."""\n\nX = 1\n\n\n@property\ndef f():\n    pass\n\n\n'
-    source += "class C:\n    a = 1\n\n    def m(self):\n        pass\n"
-    found = code.outline(source, "mecpaper/room/__init__.py")
-    assert [(piece.name, piece.first, piece.last) for piece in found] == [
-        *(("", 1, 3), ("f", 6, 8), ("C", 11, 12), ("C.m", 14, 15))
-    ]
-    assert [piece.dotted for piece in found[:2]] == ["mecpaper.room", "mecpaper.room.f"]
-    assert [(piece.first, piece.last) for piece in code.outline("", "mecpaper/empty.py")] == [(1, 0)]
+def test_the_code_of_a_name_is_shown_without_its_docstring(tmp_path):
+    (tmp_path / "room").mkdir()
+    source = 'X = 1\n\n\n@cached\ndef f(a):\n    """Add.\n\n    One.\n    """\n    return a + 1\n\n\n'
+    source += 'class C:\n    """Hold."""\n\n    def g(self):\n        return 2\n'
+    (tmp_path / "room" / "made.py").write_text(source, encoding="utf-8")
+    assert code.body(tmp_path, "room.made.f") == "@cached\ndef f(a):\n    return a + 1"
+    assert code.body(tmp_path, "room/made.py::f") == code.body(tmp_path, "room.made.f")
+    assert code.body(tmp_path, "room.made.C.g") == "def g(self):\n    return 2"
+    assert code.body(tmp_path, "room.made.C") == "class C:\n\n    def g(self):\n        return 2"
+    for name, missing in (
+        ("room.made.C.h", "no h"),
+        ("room.other.f", r"no \S*room.other\.py"),
+        ("room.made.X", "no X"),
+    ):
+        with pytest.raises(LookupError, match=f"{name}: there is {missing}"):
+            code.body(tmp_path, name)

@@ -1,101 +1,57 @@
-"""Cut the package and its tests into pieces, with an anchor for each function, class and method."""
+"""Read the code behind a name, without importing it."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-
-from mecpaper.edition.text import slug
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A range of lines of a module.
-
-    Args:
-        path, module: the file, relative to the project's folder, and its dotted name.
-        name: name that it defines, dotted for methods; empty for the beginning of the module.
-        first, last: line numbers from 1; an empty file ends with line 0.
-        body: the lines without the docstring, as the directive `literalinclude` takes them.
-    """
-
-    path: str
-    module: str
-    name: str
-    first: int
-    last: int
-    body: str = ""
-
-    @property
-    def dotted(self) -> str:
-        """Full name of what it defines."""
-        return f"{self.module}.{self.name}".rstrip(".")
+from textwrap import dedent
 
 
-def outline(source: str, path: str) -> list[Piece]:
-    """Cut a module into its beginning, functions, classes up to their first method, and methods.
-
-    Other statements belong to the piece before them.
-    """
-
-    def starts(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, int, str]]:
-        for node in body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                first, text = min(entry.lineno for entry in [node, *node.decorator_list]), node.body[0]
-                described = ast.get_docstring(node) is not None
-                shown = f"{first}-{text.lineno - 1},{(text.end_lineno or 0) + 1}-" if described else f"{first}-"
-                yield prefix + node.name, first, shown
-            if isinstance(node, ast.ClassDef):
-                yield from starts(node.body, f"{prefix}{node.name}.")
-
-    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    lines, pieces, last = source.splitlines(), [], len(source.splitlines())
-    for name, first, body in reversed([("", 1, "1-"), *starts(ast.parse(source).body)]):
-        while last >= first and not lines[last - 1].strip():
-            last -= 1
-        pieces.append(Piece(path, module, name, first, last, f"{body}{last}"))
-        last = first - 1
-    return pieces[::-1]
+def link(name: str) -> str:
+    """Link a dotted name to its entry in the API reference, or to that of what contains it (docs/conf.py)."""
+    return f"{{py:obj}}`{name} <{name.partition('(')[0]}>`"
 
 
-class Code:
-    """All modules of the package and its tests.
+def body(root: Path, name: str) -> str:
+    """Read the code of a function, class or method without its docstring.
 
     Args:
         root: the project's folder.
+        name: dotted name, or the id of a test of pytest.
+    Raises:
+        LookupError: there is no such module, function, class or method.
     """
+    parts, path = name.replace(".py::", ".").replace("/", ".").split("."), root
+    while parts and path.is_dir():
+        path = path / parts.pop(0)
+        path = path if path.is_dir() else path.with_suffix(".py")
+    if not path.is_file():
+        raise LookupError(f"{name}: there is no {path}")
+    text = path.read_text(encoding="utf-8")
+    node: ast.AST = ast.parse(text)
+    for part in parts:
+        found = [inner for inner in getattr(node, "body", []) if getattr(inner, "name", "") == part]
+        if not found:
+            raise LookupError(f"{name}: there is no {part} in {path}")
+        node = found[0]
+    assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+    lines, last = text.splitlines(), node.end_lineno or 0
+    if ast.get_docstring(node) is not None:
+        described = slice(node.body[0].lineno - 1, node.body[0].end_lineno)
+        last -= len(lines[described])
+        del lines[described]
+    first = min(entry.lineno for entry in [node, *node.decorator_list])
+    return dedent("\n".join(lines[first - 1 : last])).strip("\n")
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        paths = [path for room in ("mecpaper", "tests") for path in sorted((root / room).rglob("*.py"))]
-        outlines = [outline(path.read_text(encoding="utf-8"), path.relative_to(root).as_posix()) for path in paths]
-        self.modules = {pieces[0].module: pieces for pieces in outlines}
-        self.pieces = {piece.dotted: piece for pieces in outlines for piece in pieces}
-        self.labels: dict[str, str] = {}
-        for dotted in self.pieces:
-            label = slug(f"code {dotted}")
-            while label in self.labels.values():  # names may differ only in case or underscores
-                label += "-again"
-            self.labels[dotted] = label
 
-    def rules(self, claim: str) -> str:
-        """List the lines of the rules that decide a claim."""
-        path = self.root / "mecpaper" / "claims" / "rules.py"
-        every = next(node for node in ast.parse(path.read_text()).body if isinstance(node, ast.AnnAssign)).value
-        assert isinstance(every, ast.Dict)
-        return ",".join(
-            f"{rule.lineno}-{rule.end_lineno}"
-            for key, rule in zip(every.keys, every.values, strict=True)
-            if re.match(rf"_lettered\({claim},|'{claim}[a-z]'", ast.unparse(key or rule))
-        )
-
-    def link(self, name: str) -> str:
-        """Link a dotted name, or a test id of pytest, to its source or to the innermost piece that contains it."""
-        dotted = re.sub(r"\(\w*\)$", "", name.replace(".py::", ".").replace("/", "."))
-        while dotted and dotted not in self.labels:
-            dotted = dotted.rpartition(".")[0]
-        shown = f"`{name.rpartition('::')[2]}`"
-        return f"[{shown}](#{self.labels[dotted]})" if dotted else shown
+def rules(root: Path, claim: str) -> str:
+    """List the lines of mecpaper/claims/rules.py that decide a claim."""
+    path = root / "mecpaper" / "claims" / "rules.py"
+    every = next(node for node in ast.parse(path.read_text()).body if isinstance(node, ast.AnnAssign)).value
+    assert isinstance(every, ast.Dict)
+    return ",".join(
+        f"{rule.lineno}-{rule.end_lineno}"
+        for key, rule in zip(every.keys, every.values, strict=True)
+        if re.match(rf"_lettered\({claim},|'{claim}[a-z]'", ast.unparse(key or rule))
+    )

@@ -15,8 +15,7 @@ from ruamel.yaml import YAML
 from mecpaper import claims
 from mecpaper.config.registry import ALGORITHMS
 from mecpaper.config.tables import read_table
-from mecpaper.edition import reference, text
-from mecpaper.edition.code import Code
+from mecpaper.edition import code, text
 from mecpaper.edition.notebooks import TITLES, Notebook, Work
 from mecpaper.report import verdicts
 
@@ -44,7 +43,7 @@ class Edition:
     algorithms = ALGORITHMS
 
     def __init__(self, root: Path) -> None:
-        self.root, self.code, self.claims = root, Code(root), read_claims(root)
+        self.root, self.claims = root, read_claims(root)
         paper, runs = root / "data" / "paper", root / "data" / "runs"
         self.equations, self.notation, self.deviations = (
             text.read(paper / f"{name}.csv") for name in ("equations", "notation", "deviations")
@@ -69,8 +68,8 @@ class Edition:
 
         self.templates = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         self.templates.loader = jinja2.FileSystemLoader(root / "docs" / "templates")
-        self.templates.filters |= vars(text) | {"linked": self.linked, "place": self.place}
-        self.templates.globals |= {"edition": self, "code": self.code}
+        self.templates.filters |= vars(text) | vars(code) | {"linked": self.linked, "place": self.place}
+        self.templates.globals["edition"] = self
 
     def render(self, template: str, **values: object) -> str:
         """Fill a template of docs/templates/."""
@@ -147,27 +146,21 @@ class Edition:
     def rooms(self) -> dict[str, list[str]]:
         """List the modules of each room of the package."""
         found: dict[str, list[str]] = {}
-        for module in self.code.modules:
-            if module.startswith("mecpaper.") and not module.endswith("__main__"):
-                found.setdefault(module.split(".")[1], []).append(module)
+        for path in sorted((self.root / "mecpaper").rglob("*/*.py")):
+            parts = path.relative_to(self.root).with_suffix("").parts
+            found.setdefault(parts[1], []).append(".".join(parts).removesuffix(".__init__"))
         return found
 
-    def _source(self, module: str) -> str:
-        return (self.root / self.code.modules[module][0].path).read_text(encoding="utf-8")
-
-    def described(self, module: str) -> str:
-        """Read what a module says of itself."""
-        return self.linked(reference.described(ast.get_docstring(ast.parse(self._source(module))) or ""))
-
-    def offered(self, module: str) -> list[reference.Entry]:
-        """List what a module offers."""
-        return list(reference.entries(self._source(module)))
+    def purpose(self, room: str) -> str:
+        """Read the first paragraph of what a room of the package says of itself."""
+        path = self.root / "mecpaper" / room / "__init__.py"
+        return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n\n")[0]
 
     def pages(self) -> Iterator[tuple[str, str]]:
         """Yield name and text of each page written in Markdown."""
         for name in ("index", "notation", "deviations"):
             yield f"{name}.md", self.render(name)
-        for name in ("claims", "figures", "tables", "equations", "notebooks", "source"):
+        for name in ("claims", "figures", "tables", "equations", "notebooks"):
             yield f"{name}/index.md", self.render(name)
         for work in (*self.figures.values(), *self.tables.values()):
             yield f"{'tables' if work.is_table else 'figures'}/{work.name}.md", self.render("work", work=work)
@@ -175,8 +168,6 @@ class Edition:
             yield f"claims/claim{claim['id']:0>2}.md", self.render("claim", claim=claim)
         for row in self.equations:
             yield f"equations/eq{row['equation']:0>2}.md", self.render("equation", row=row)
-        for module, pieces in self.code.modules.items():
-            yield f"source/{module}.md", self.render("module", module=module, pieces=pieces)
         yield "api/index.md", self.render("api")
         for room, modules in self.rooms().items():
             yield f"api/{room}.md", self.render("room", room=room, modules=modules)

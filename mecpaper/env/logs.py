@@ -30,7 +30,7 @@ LONGEST_GAP = 10
 """Slots without a measurement in a row that are filled by linear interpolation."""
 
 NAMES = {"time": ("timestamp", "time", "seconds"), "sinr": ("sinr", "snr"), "rsrp": ("rsrp",)}
-"""Quantity -> columns of a drive test that may hold it, without a leading "SS-" or "NR_", in any case."""
+"""Quantity -> columns of a drive test that may hold it, without a leading `SS-` or `NR_`, in any case."""
 
 Series = tuple[NDArray, NDArray]
 """Seconds, and the gain in dB at each."""

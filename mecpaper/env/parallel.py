@@ -40,11 +40,12 @@ class SecureOffloading(ParallelEnv):
     Termination: never. Truncation: after T slots, for all devices, since T is a time limit (D26).
 
     Info of a device after a step (empty after `reset`):
-        quality, compute_cost, penalty: the terms of the reward summed over the chunks, Eq. 14, 20, 23;
-            reward = quality - compute_cost - penalty.
-        cost, cost_limit: energy of the slot and its limit, J, Eq. 39 (D21, D22).
-        requested, executed: `[K]`, x before and after the mask of Eq. 13, in {0, 1}.
-        secrecy_rate: `[K]`, Eq. 12 as executed, bit/s; only chunks with x = 1 are transmitted.
+
+    - quality, compute_cost, penalty: the terms of the reward summed over the chunks, Eq. 14, 20, 23;
+      reward = quality - compute_cost - penalty.
+    - cost, cost_limit: energy of the slot and its limit, J, Eq. 39 (D21, D22).
+    - requested, executed: `[K]`, x before and after the mask of Eq. 13, in {0, 1}.
+    - secrecy_rate: `[K]`, Eq. 12 as executed, bit/s; only chunks with x = 1 are transmitted.
 
     Args:
         config: the constants of the game.

@@ -38,7 +38,7 @@ def demo(root: Path, folder: Path) -> None:
     Raises:
         ConfigError: params.yaml is invalid, or the folder holds something else or is in use.
         DemoError: a step failed; the message is the step's own.
-        and what `mecpaper.training.experiments.train` raises.
+        Exception: what `mecpaper.training.experiments.train` raises.
     """
     import papermill  # noqa: F401  (what the last steps need is missed before the training, not after it)
 

@@ -55,8 +55,8 @@ def train(experiments: Sequence[Experiment], root: Path, progress: Progress | No
         The experiments that were trained.
     Raises:
         ClusterError: no scheduler answers, or no longer, a worker has another version, or experiments failed; it is
-            raised after the others have been trained, and their results are kept.
-        Without a cluster, the errors of `mecpaper.training.experiments.train`.
+            raised after the others have been trained, and their results are kept. Without a cluster the errors are
+            those of `mecpaper.training.experiments.train`.
     """
     address = os.environ.get(ADDRESS_VARIABLE)
     if not address:

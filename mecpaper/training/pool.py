@@ -46,7 +46,7 @@ def train_in_processes(
     Returns:
         the experiments that were trained.
     Raises:
-        whatever `train` raises, of the first program that fails.
+        Exception: whatever `train` raises, of the first program that fails.
     """
     context = multiprocessing.get_context("spawn")
     stop, reports = context.Event(), context.Queue()

@@ -36,7 +36,7 @@ def train_on_streams(
     Returns:
         the experiments that were trained.
     Raises:
-        whatever `train` raises, of the first program that fails.
+        Exception: whatever `train` raises, of the first program that fails.
     """
     total = sum(group[0].scale.episodes for group in groups)
     done: dict[str, int] = {}

@@ -23,7 +23,7 @@ KINDS = (
     "notation",
     "deviations",
     "notebooks/01_tasks_and_quality",
-    "source/mecpaper.system.channel",
+    "_modules/mecpaper/system/channel",
     "api/system",
 )
 """One page of each kind: of these there are screenshots."""
@@ -185,7 +185,7 @@ def test_from_a_figure_two_clicks_lead_to_claim_cell_and_function(opened, browse
         ("the cell that makes it", "notebooks/20_overall_comparison.html#cell-20-overall-comparison-"),
         (
             "mecpaper.report.figures.draw_curves",
-            "source/mecpaper.report.figures.html#code-mecpaper-report-figures-draw-curves",
+            "api/report.html#mecpaper.report.figures.draw_curves",
         ),
     ):
         page = opened("index")
