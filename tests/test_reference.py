@@ -173,6 +173,14 @@ def test_without_an_eavesdropper_every_request_is_safe(game):
     assert planner.random_power_sor(game.changed(eavesdropper_power=0.0), 1, 2) == 1.0
 
 
+def test_the_sweep_has_the_plans_of_the_default_setting_and_its_best_restarts(root, settings):
+    sweep = pd.read_csv(root / "data" / "runs" / "parameter_sweep.csv").set_index(["policy", "constrained"])
+    same = sweep[sweep["cycles_per_bit"] == settings.game.cycles_per_bit]
+    stored = pd.read_csv(root / "data" / "runs" / "planner.csv").groupby(["policy", "constrained"])["planned_reward"]
+    assert len(same) == 4 and set(sweep["cycles_per_bit"]) == set(settings.planner.cycles_per_bit)
+    np.testing.assert_allclose(same["planned_reward"], stored.max()[same.index], rtol=1e-6)
+
+
 def test_stored_plans_are_what_the_planner_finds(root, settings):
     """The first search of the stationary family with and without the limit, of those that notebook 06 stores."""
     chosen, family = settings.evaluation, "stationary"

@@ -73,11 +73,15 @@ def clean(options: argparse.Namespace) -> int:
 
 
 STEPS = {
+    "yardsticks": (
+        "Search the best plans at the default setting, and with other cycles per bit: data/runs/planner.csv.",
+        "policies.planner:write_yardsticks",
+    ),
     "search": ("Search hyperparameters for every learner: data/runs/tuning.csv.", "training.tuning:search"),
     "collect": ("Gather the final measures of all experiments: data/runs/summary.csv.", "store.results:collect"),
     "decide": ("Decide the claims, also under other readings: tables in data/runs.", "claims.robustness:write_tables"),
     "summary": ("Write the results as one page: figures/summary.md.", "report.page:write_summary"),
-    "site": ("Build the site from what is stored: build/site.", "edition.build:build_and_report"),
+    "site": ("Build the site from what is stored: build/site.", "edition.build:build"),
     "readme": ("Update the results in README.md.", "report.page:refresh_readme"),
 }
 """Name -> help text, and a function of the package that takes the project's folder and may return an exit status."""

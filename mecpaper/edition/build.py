@@ -40,21 +40,15 @@ def write_sources(root: Path, folder: Path) -> bool:
 
 
 def build(root: Path) -> int:
-    """Write the sources, run Sphinx with warnings as errors, and return its exit status."""
-    folder, target, trees = root / SOURCE, root / SITE, root / TREES
+    """Write the sources, run Sphinx with warnings as errors, and say where the site is; return the exit status."""
+    started, folder, target, trees = time.monotonic(), root / SOURCE, root / SITE, root / TREES
     if write_sources(root, folder):
         shutil.rmtree(target, ignore_errors=True)
         shutil.rmtree(trees, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "--builder", "html", "--quiet", "--jobs", "auto", "--fail-on-warning"]
     command.append("--write-all")  # the entries of the search for pages that are not written would be lost
-    return subprocess.run([*command, "--doctree-dir", str(trees), str(folder), str(target)], cwd=root).returncode
-
-
-def build_and_report(root: Path) -> int:
-    """Build the site, print where it is, and return the exit status of Sphinx."""
-    started = time.monotonic()
-    status = build(root)
+    status = subprocess.run([*command, "--doctree-dir", str(trees), str(folder), str(target)], cwd=root).returncode
     if status == 0:
-        pages = sum(1 for _ in (root / SITE).rglob("*.html"))
+        pages = sum(1 for _ in target.rglob("*.html"))
         print(f"{SITE}/index.html: {pages} pages, {time.monotonic() - started:.0f} s")
     return status

@@ -26,12 +26,6 @@ STATED = {
 """LaTeX of the equations that no notebook prints."""
 
 
-def read_claims(root: Path) -> list[dict[str, str]]:
-    """Read the claims with place, text (as `claim`) and evidence (notebook#heading), without their statements."""
-    rows = text.read(root / "data" / "paper" / "claims.csv")
-    return [row | {"claim": row["text"]} for row in rows if row["id"].isdigit()]
-
-
 class Edition:
     """The content of the pages; figures and tables that do not exist yet are left out.
 
@@ -43,8 +37,8 @@ class Edition:
     algorithms = ALGORITHMS
 
     def __init__(self, root: Path) -> None:
-        self.root, self.claims = root, read_claims(root)
-        paper, runs = root / "data" / "paper", root / "data" / "runs"
+        self.root, paper, runs = root, root / "data" / "paper", root / "data" / "runs"
+        self.claims = [row for row in text.read(paper / "claims.csv") if row["id"].isdigit()]
         self.equations, self.notation, self.deviations = (
             text.read(paper / f"{name}.csv") for name in ("equations", "notation", "deviations")
         )
@@ -160,7 +154,7 @@ class Edition:
         """Yield name and text of each page written in Markdown."""
         for name in ("index", "notation", "deviations"):
             yield f"{name}.md", self.render(name)
-        for name in ("claims", "figures", "tables", "equations", "notebooks"):
+        for name in ("claims", "figures", "tables", "equations", "notebooks", "api"):
             yield f"{name}/index.md", self.render(name)
         for work in (*self.figures.values(), *self.tables.values()):
             yield f"{'tables' if work.is_table else 'figures'}/{work.name}.md", self.render("work", work=work)
@@ -168,6 +162,5 @@ class Edition:
             yield f"claims/claim{claim['id']:0>2}.md", self.render("claim", claim=claim)
         for row in self.equations:
             yield f"equations/eq{row['equation']:0>2}.md", self.render("equation", row=row)
-        yield "api/index.md", self.render("api")
         for room, modules in self.rooms().items():
             yield f"api/{room}.md", self.render("room", room=room, modules=modules)

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mecpaper.config import GameConfig
+from mecpaper.config import GameConfig, load
 from mecpaper.config.tables import read_table
 from mecpaper.env.game import Game
 from mecpaper.env.measures import evaluate
@@ -26,6 +26,7 @@ from mecpaper.policies.controls import CONTROLS, Control, all_request, always_lo
 from mecpaper.policies.plans import GAIN, Plan, rehearse
 from mecpaper.policies.schedule import best_schedule
 from mecpaper.report.statistics import interval
+from mecpaper.store.files import write_table
 
 if TYPE_CHECKING:
     import cma
@@ -166,6 +167,25 @@ _KEPT = (
     "reward", "energy", "penalty", "offload_share", "request_share", "sor", "latency", "accuracy", "battery",
     "frame_rate", "resolution", "transmit_power", "cpu_frequency",
 )  # fmt: skip
+
+
+def write_yardsticks(root: Path) -> None:
+    """Plan for the default setting, and for each of the cycles per bit that notebook 06 chooses from.
+
+    Writes data/runs/planner.csv, which is a `planner_table`, and data/runs/parameter_sweep.csv, the best restarts of
+    two families with the cycles per bit in the place of the game.
+
+    Args:
+        root: the project's folder.
+    """
+    settings = load(root / "params.yaml")
+    evaluation, game = settings.evaluation, settings.game
+    effort = settings.run.planner_restarts, settings.planner.generations, evaluation.seed + 1, evaluation.final_episodes
+    write_table(root / "data/runs/planner.csv", planner_table({"default": game}, list(FAMILIES), *effort))
+    games = {value: game.changed(cycles_per_bit=value) for value in settings.planner.cycles_per_bit}
+    table = planner_table(games, ["always-local", "stationary"], *effort).rename(columns={"game": "cycles_per_bit"})
+    best = table.groupby(["cycles_per_bit", "policy", "constrained"])["planned_reward"].idxmax()
+    write_table(root / "data/runs/parameter_sweep.csv", table.loc[best])
 
 
 def random_power_sor(config: GameConfig, seed: int, episodes: int) -> float:
