@@ -117,3 +117,24 @@ def test_the_estimate_is_what_a_process_takes(root):
     done = subprocess.run([sys.executable, "-c", MEASURED, root / "params.yaml"], capture_output=True, check=True)
     estimated, taken = map(float, done.stdout.split())
     assert 0.7 < taken / estimated < 1.4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of the C library of Linux")
+def test_freed_memory_is_kept():
+    code = """
+import resource, sys, torch
+from mecpaper.training.memory import keep_freed
+if sys.argv[1] == "kept":
+    keep_freed()
+faults = []
+for _ in range(4):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.zeros(2**24)  # 64 MiB
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(min(faults[1:]))
+"""
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", code, how], capture_output=True, check=True).stdout)
+        for how in ("kept", "not")
+    )
+    assert kept * 4 < given_back

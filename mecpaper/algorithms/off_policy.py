@@ -271,7 +271,8 @@ class OffPolicy(Learner):
         """
         raw, trace = self.actors.forward(observation)
         action = torch.tanh(raw).requires_grad_()
-        returns = channels(self.critic(observation, action))
+        fixed = [weight.detach() for weight in self.critic.reading.weights]
+        returns = channels(self.critic(observation, action, fixed))
         batch, size = action.shape[1], action.shape[3]
         slopes = []
         for number, value in enumerate(returns):

@@ -22,6 +22,7 @@ from mecpaper.env.game import Game
 from mecpaper.env.measures import Rollout, evaluate
 from mecpaper.store.results import SUMMARY_COLUMNS
 from mecpaper.training import checkpoint
+from mecpaper.training.memory import keep_freed
 
 CHECKPOINT_SECONDS = 45.0
 """Minimum time between two checkpoints; a kill costs at most this and the current round of episodes."""
@@ -72,6 +73,7 @@ class Training:
 
     def __init__(self, experiments: Experiment | Sequence[Experiment], device: torch.device | str = "cpu") -> None:
         _check_torch()
+        keep_freed()
         self.experiments = [experiments] if isinstance(experiments, Experiment) else list(experiments)
         if len({experiment.batch_key for experiment in self.experiments}) > 1:
             names = [experiment.scenario for experiment in self.experiments]

@@ -1,12 +1,15 @@
-"""Estimate what a training takes in memory before it starts, since the system kills what takes too much."""
+"""Estimate what a training takes in memory before it starts, since the system kills what takes too much; keep it."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -27,8 +30,23 @@ LIMITS = (
 PROCESS = 760_000_000 if torch.version.cuda else 300_000_000
 """Bytes of a process that has loaded torch; a build for CUDA takes more, also without a GPU."""
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt: what is free at the end of the heap, or a block, of more bytes is given back."""
+
 SINGLE, DOUBLE = 4, 8
 """Bytes of a number."""
+
+
+def keep_freed() -> None:
+    """Let this process keep the memory of freed tensors for the next ones.
+
+    The C library of Linux gives large blocks back to the system, which clears them page by page when the next tensor
+    asks for them: a fifth of the time of an update with ten runs. Elsewhere nothing is done.
+    """
+    library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(library, "mallopt"):  # musl has none
+        for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            library.mallopt(parameter, 2**30)
 
 
 def parts(program: Sequence[Experiment]) -> dict[str, int]:
