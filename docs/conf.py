@@ -1,11 +1,15 @@
 """Sphinx reads the sources that `python -m mecpaper site` writes; notebooks are shown as they were executed."""
 
+import json
 import re
 from importlib.metadata import files
 from pathlib import Path
 from textwrap import indent
 
 from sphinx.addnodes import toctree
+
+from mecpaper.config import find_root
+from mecpaper.edition.pages import citation
 
 project = "CPO-MADDPG, an executable edition"
 author = "mecpaper"
@@ -17,7 +21,9 @@ smartquotes = False
 # In docstrings, single backticks stand around names and code.
 default_role = "py:obj"
 autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
-autodoc_default_options["exclude-members"] = "model_config"
+autodoc_default_options |= {"exclude-members": "model_config", "no-value": True}
+autodoc_preserve_defaults = True
+autodoc_type_aliases = {"ArrayLike": "ArrayLike", "NDArray": "NDArray"}
 python_use_unqualified_type_names = True
 viewcode_follow_imported_members = False
 
@@ -36,7 +42,10 @@ html_theme = "furo"
 html_title = "CPO-MADDPG, an executable edition"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
-html_js_files = [("site.js", {"defer": "defer"})]
+html_js_files = [
+    (None, {"body": f"const citation = {json.dumps(citation(find_root()))};"}),
+    ("site.js", {"defer": "defer"}),
+]
 html_use_index = False
 html_domain_indices = False
 html_copy_source = False
@@ -109,6 +118,13 @@ def _restructure(app: object, what: str, name: str, thing: object, options: obje
     text = re.sub(r"\$([^$]+)\$", r":math:`\1`", text)
     text = re.sub(r"\bEq\. (?:\((\d+)\)|(\d+)(?![\d-]))", r":ref:`Eq. \1\2 <eq-\1\2>`", text)
     lines[:] = re.sub(r"\bD(\d+)\b", r":ref:`D\1 <d\1>`", text).split("\n")
+    if what == "class" and (fields := getattr(thing, "model_fields", None)):
+        lines += ["", "Keys: " + ", ".join(f"``{name}``" for name in fields), ""]
+
+
+def _skip(app: object, what: str, name: str, thing: object, skip: bool, options: object) -> bool | None:
+    """Leave out the entries of a named tuple, which have no words of their own."""
+    return True if str(getattr(thing, "__doc__", "")).startswith("Alias for field number") else None
 
 
 def _keep(app: object, what: str, name: str, thing: object, options: object, lines: list) -> None:
@@ -136,6 +152,7 @@ def setup(app: object) -> None:
     app.connect("autodoc-process-docstring", _keep, priority=400)  # before napoleon's
     app.connect("autodoc-process-docstring", _restructure, priority=600)  # after napoleon's
     app.connect("autodoc-process-signature", _shorter)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _innermost)
     app.connect("env-updated", _shorten)
     app.connect("html-page-context", _sidebar, priority=100)  # before the theme's own

@@ -50,3 +50,7 @@ for (const image of document.querySelectorAll("article img")) {
 for (const caption of document.querySelectorAll("p.caption[role=heading]")) caption.setAttribute("aria-level", "2");
 for (const [side, name] of [["sidebar", "Site"], ["toc", "This page"]])
   document.querySelector(`.${side}-drawer`)?.setAttribute("aria-label", name);
+const cite = document.createElement("p");
+cite.className = "cite";
+cite.innerText = `To cite this page: “${document.querySelector("h1")?.innerText.replace(/#$/, "") ?? document.title}”, in ${citation}.`;
+document.querySelector("article[role=main]")?.append(cite);

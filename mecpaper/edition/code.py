@@ -46,12 +46,13 @@ def body(root: Path, name: str) -> str:
 
 
 def rules(root: Path, claim: str) -> str:
-    """List the lines of mecpaper/claims/rules.py that decide a claim."""
-    path = root / "mecpaper" / "claims" / "rules.py"
-    every = next(node for node in ast.parse(path.read_text()).body if isinstance(node, ast.AnnAssign)).value
+    """List the lines of mecpaper/claims/rules.py that decide a claim, with a function that is a rule by itself."""
+    body = ast.parse((root / "mecpaper" / "claims" / "rules.py").read_text(encoding="utf-8")).body
+    defined = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
+    every = next(node.value for node in body if isinstance(node, ast.AnnAssign))
     assert isinstance(every, ast.Dict)
-    return ",".join(
-        f"{rule.lineno}-{rule.end_lineno}"
-        for key, rule in zip(every.keys, every.values, strict=True)
-        if re.match(rf"_lettered\({claim},|'{claim}[a-z]'", ast.unparse(key or rule))
-    )
+    chosen: list[ast.expr | ast.stmt] = []
+    for key, rule in zip(every.keys, every.values, strict=True):
+        if re.match(rf"_lettered\({claim},|'{claim}[a-z]'", ast.unparse(key or rule)):
+            chosen += [rule, *filter(None, [defined.get(ast.unparse(rule))])]
+    return ",".join(f"{part.lineno}-{part.end_lineno}" for part in chosen)

@@ -39,7 +39,7 @@ class Work:
         name: stem of its files, such as fig04.
         notebook, cell: the notebook that makes it, and the index of the cell.
         heading: the heading above that cell.
-        said: the notebook's text between that heading and the cell.
+        said: the notebook's text around that cell.
         alternative: alternative text of the picture.
         functions: dotted names of the functions that draw it.
     """
@@ -107,10 +107,11 @@ class Notebook:
                 yield Work(name, self, place, heading, self._said(place), words, self._functions(cell["source"]))
 
     def _said(self, place: int) -> str:
-        """Return the text below the last heading before a cell, in the heading's cell; empty below the title."""
-        heading = self.heading_above(place)
-        at = max((at for at, text in self.headings if at <= place and text == heading), default=0)
-        said = self.cells[at]["source"].rpartition(f"# {heading}\n")[2].strip()
+        """Return the text between the last heading before a cell and the next one after it; empty below the title."""
+        heading, markdown = self.heading_above(place), self.of_kind("markdown")
+        end = min((at for at, _ in self.headings if at > place), default=len(self.cells))
+        text = "\n\n".join(cell["source"] for at, cell in markdown if at <= end).rpartition(f"# {heading}\n")[2]
+        said = re.split(r"(?m)^#+ ", text)[0].strip()
         # Pages of figures are in a folder beside that of the notebooks.
         return re.sub(r"\]\((?=\w+\.ipynb)", "](../notebooks/", said) if heading != self.title else ""
 

@@ -26,6 +26,14 @@ STATED = {
 """LaTeX of the equations that no notebook prints."""
 
 
+def citation(root: Path) -> str:
+    """Format CITATION.cff with the version of the package and the commit, if there is one."""
+    entry = YAML(typ="safe").load(root / "CITATION.cff")
+    command = ["git", "-C", str(root), "show", "--no-patch", "--format=, %cs, commit %h"]
+    commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which("git") else ""
+    return f"{entry['authors'][0]['name']}, {entry['title']}, version {entry['version']}{commit}"
+
+
 class Edition:
     """The content of the pages; figures and tables that do not exist yet are left out.
 
@@ -117,17 +125,6 @@ class Edition:
         """Read what was found from the README."""
         readme = (self.root / "README.md").read_text(encoding="utf-8")
         return self.linked(readme.partition("## What we found\n")[2].partition("\n## ")[0])
-
-    def citation(self) -> str:
-        """Format CITATION.cff with the version of the package and the commit, if there is one."""
-        entry = YAML(typ="safe").load(self.root / "CITATION.cff")
-        command = ["git", "-C", str(self.root), "show", "--no-patch", "--format=, %cs, commit %h"]
-        commit = subprocess.run(command, capture_output=True, text=True).stdout.strip() if shutil.which("git") else ""
-        return f"{entry['authors'][0]['name']}, *{entry['title']}*, version {entry['version']}{commit}"
-
-    def kinds(self, claim: str) -> str:
-        """List the kinds of a claim's statements."""
-        return ", ".join(dict.fromkeys(row["kind"] for row in self.statements.get(claim, [])))
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """Yield name and content of the picture of each claim's statements."""

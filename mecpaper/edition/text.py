@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from mecpaper.config.tables import read_table
+from mecpaper.report.tables import formulas
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -24,8 +25,8 @@ def anchor(heading: str) -> str:
 
 
 def plain(text: object) -> str:
-    """Escape a text for Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>$|#~])", r"\\\1", str(text))
+    """Escape a text for Markdown; its symbols become formulas."""
+    return formulas(re.sub(r"([\\`*_{}\[\]<>$|#~])", r"\\\1", str(text)))
 
 
 def sentence(text: str) -> str:

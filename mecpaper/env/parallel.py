@@ -24,7 +24,7 @@ from mecpaper.env.streams import Stream, generators
 
 
 class SecureOffloading(ParallelEnv):
-    r"""Video offloading under eavesdropping with one agent per device, Eq. (32)-(36).
+    r"""Video offloading under eavesdropping with one agent per device, Eq. 32-36.
 
     Agents: `device_0`, ..., `device_{N-1}`. All agents act in every slot until the end of the episode.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -151,14 +152,21 @@ def _flatten(prefix: str, value: Any) -> dict[str, Any]:
     return {k: v for key, part in items for k, v in _flatten(f"{prefix}.{key}", part).items()}
 
 
+def formulas(text: object) -> str:
+    """Write symbols with an index, such as C_limit, as formulas; names of code stay as they are."""
+    letters = r"(?<![\w`./$\\])([A-Za-zλσ]|MEC)\\?_(limit|max|min|nk|[a-zA-Z0-9])(?![\w(]|\.\w)"
+    return re.sub(letters, r"$\1_{\2}$", str(text))
+
+
 def to_markdown(table: pd.DataFrame) -> str:
     """Format a table as Markdown, without its index.
 
-    Unlike `DataFrame.to_markdown`, it escapes "|" and does not pad columns, which would make long rows unreadable.
+    Unlike `DataFrame.to_markdown`, it escapes "|" and does not pad columns, which would make long rows unreadable;
+    symbols are `formulas`.
     """
 
     def row(entries: Iterable[object]) -> str:
-        return "| " + " | ".join(str(entry).replace("|", r"\|").replace("\n", " ") for entry in entries) + " |"
+        return "| " + " | ".join(formulas(entry).replace("|", r"\|").replace("\n", " ") for entry in entries) + " |"
 
     head = [row(table.columns), row(["---"] * len(table.columns))]
     return "\n".join([*head, *(row(entry) for entry in table.itertuples(index=False))])
