@@ -206,7 +206,10 @@ def test_table_beside_the_papers_numbers(tmp_path):
 
 def test_markdown_and_latex_escape_what_they_must():
     table = pd.DataFrame({"symbol": ["g_{n}"], "text_": ["a_b | 5 %"], "number": [0.25]})
-    assert tables.to_markdown(table).splitlines()[-1] == r"| g_{n} | a_b \| 5 % | 0.25 |"
+    assert tables.to_markdown(table).splitlines()[-1] == r"| g_{n} | $a_{b}$ \| 5 % | 0.25 |"
+    assert tables.formulas("C_limit and B_max, σ_e, not code.C_limit, `J_c`, ecpr_f, f_max(x)") == (
+        "$C_{limit}$ and $B_{max}$, $σ_{e}$, not code.C_limit, `J_c`, ecpr_f, f_max(x)"
+    )
     latex = tables.to_latex(table, "c", "l", mathematics=("symbol",))
     assert latex.splitlines() == [
         r"\begin{table}", r"\centering", r"\caption{c}", r"\label{l}", r"\begin{tabular}{lll}", r"\toprule",
@@ -253,8 +256,8 @@ def test_a_title_says_what_is_seen_whatever_the_data():
     final = pd.DataFrame({"algorithm": ["a", "b", "b", "d"], "energy": [1.0, 0.2, 0.4, 0.303], "sor": np.nan})
     names = {"b": "B", "a": "A", "c": "C", "d": "D"}
     said = {
-        "energy ends highest with A (1.00 J), 0.70 J above D; lowest with B (0.30 J)": ("abd", "energy"),
-        "energy ends highest with D (0.30 J), less than 0.01 J above B": ("bd", "energy"),
+        "energy ends between 0.30 J (B) and 1.00 J (A)": ("abd", "energy"),
+        "energy ends at 0.30 J with B and D": ("bd", "energy"),
         "energy ends at 1.00 J with A": ("a", "energy"),
         "": ("abd", "sor"),
     }
@@ -264,6 +267,23 @@ def test_a_title_says_what_is_seen_whatever_the_data():
             runs = final[final["algorithm"].isin(list(groups))]
             figures.state(figure, runs, measure, names, whose=whose)
             assert figure.get_suptitle() == (f"X's {text}" if whose and text else text.capitalize()[:1] + text[1:])
+
+
+def test_a_title_of_curves_says_where_their_lines_end():
+    figure, _ = figures.new_figure(9.0)
+    names = {"random": "R", "cpo_maddpg": "CPO-MADDPG", "mappo": "M"}
+    curves = pd.DataFrame({"algorithm": name, "scenario": "s", "seed": 1, "episode": [0, 1, 2], "reward": [9.0, 1.0, n]}
+                          for n, name in enumerate(names)).explode(["episode", "reward"])  # fmt: skip
+    figures.state(figure, curves.astype({"reward": float}), "reward", names, smoothing=2)
+    assert figure.get_suptitle() == "Reward ends between 0.50 (R) and 1.50 (M); CPO-MADDPG: 1.00"
+
+
+def test_the_name_of_a_level_covers_as_little_as_it_can():
+    _, (axes,) = figures.new_figure(4.0)
+    axes.plot([0, 1, 2, 3], [1.03, 1.03, 0.2, 0.2])
+    axes.set_ylim(0.0, 1.5)
+    figures.mark(axes, 1.0, "a level")
+    assert axes.texts[0].get_horizontalalignment() == "right"
 
 
 def test_a_figure_of_six_learners_is_read_at_a_columns_width_and_in_grey(curves):

@@ -248,31 +248,39 @@ def late(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def state(
-    figure: Figure, final: pd.DataFrame, measure: str, names: Mapping[Any, str], by: str = "algorithm", whose: str = ""
+    figure: Figure,
+    runs: pd.DataFrame,
+    measure: str,
+    names: Mapping[Any, str],
+    by: str = "algorithm",
+    whose: str = "",
+    smoothing: int = 0,
 ) -> None:
-    """Write above a figure what is seen: which group ends highest, by how much, and which one lowest.
+    """Write above a figure what is seen: between which values the groups end, and which they are.
 
     Args:
         figure: figure to describe.
-        final: columns `by` and the measure; one row per run, whose means are compared.
+        runs: final measures, a row per run, or curves; columns `by` and the measure. Means are compared.
         measure: column to state.
         names: value of `by` -> its name; groups without runs are left out.
         by: column with the groups.
         whose: learner that all runs are of, if they are of one.
+        smoothing: points of a curve's running mean, whose last value is meant; 0 for final measures.
     """
-    means = final.groupby(by)[measure].mean().reindex(list(names)).dropna().sort_values(ascending=False, kind="stable")
+    if smoothing:
+        runs = runs.sort_values("episode").groupby(["algorithm", "scenario", "seed"]).tail(smoothing)
+    means = runs.groupby(by)[measure].mean().reindex(list(names)).dropna().sort_values(kind="stable")
     if means.empty:
         return
-    ends, unit = [(names[group], mean) for group, mean in means.items()], " J" if measure == "energy" else ""
-    what = re.split(r"[,:(]| per ", AXES[measure])[0].strip()
+    what, unit = re.split(r"[,:(]| per ", AXES[measure])[0].strip(), " J" if measure == "energy" else ""
     what = f"{whose}'s {what}" if whose else what[0].upper() + what[1:]
-    (first, top), (second, next_) = ends[0], ends[min(1, len(ends) - 1)]
-    gap = f"{top - next_:.2f}{unit}" if top - next_ >= 0.005 else f"less than 0.01{unit}"
-    text = f"{what} ends highest with {first} ({top:.2f}{unit}), {gap} above {second}"
-    if len(ends) == 1:
-        text = f"{what} ends at {top:.2f}{unit} with {first}"
-    elif len(ends) > 2:
-        text += f"; lowest with {ends[-1][0]} ({ends[-1][1]:.2f}{unit})"
+    ends = [f"{mean:.2f}{unit}" for mean in means]
+    words = [names[group] for group in means.index]
+    text = f"{what} ends between {ends[0]} ({words[0]}) and {ends[-1]} ({words[-1]})"
+    if ends[0] == ends[-1]:
+        text = f"{what} ends at {ends[0]} with {' and '.join(dict.fromkeys([words[0], words[-1]]))}"
+    elif by == "algorithm" and NAMES["cpo_maddpg"] in words[1:-1]:
+        text += f"; CPO-MADDPG: {ends[words.index(NAMES['cpo_maddpg'])]}"
     figure.suptitle(wrapped(text, int(14.5 * figure.get_figwidth())), fontsize=8)
 
 
@@ -292,7 +300,8 @@ def describe(figure: Figure, runs: pd.DataFrame, confidence: float, smoothing: i
     if smoothing:
         step = int(np.diff(np.sort(runs["episode"].unique())).min()) if runs["episode"].nunique() > 1 else 0
         what = f"{count} seeds, noise-free evaluation every {step} episodes. Line: mean over seeds of running means of "
-        what += f"{smoothing} points; band: its {confidence:.0%} interval (Student's)."
+        what += f"{smoothing} points; band: its {confidence:.0%} interval (Student's)"
+        what += "; thin lines: seeds." if len(seeds) == 1 else "."
     else:
         what = f"{count} seeds (dots), noise-free evaluation of the final policies. "
         what += f"Mean over seeds with its {confidence:.0%} interval (Student's)."

@@ -52,7 +52,7 @@ PLACES = (("left", "bottom"), ("right", "bottom"), ("right", "top"), ("left", "t
 
 
 def name_level(axes: Axes, value: float, text: str, x: float | None = None, below: bool = False) -> None:
-    """Write the name of a level at its line, where it meets no name written before.
+    """Write the name of a level at its line, where it meets no name written before, and the fewest lines.
 
     Args:
         axes: axes that the line is drawn on.
@@ -78,13 +78,27 @@ def name_level(axes: Axes, value: float, text: str, x: float | None = None, belo
         for end, vertical in places
         if all(end != other or abs(foot(value, vertical) - low) >= row for other, low in written)
     ]
-    end, vertical = (free or places)[0]
+    end, vertical = min(free or places, key=lambda place: _covered(axes, place[0], foot(value, place[1]), row, text))
     system: Any = "data" if x is not None else ("axes fraction", "data")
     where = (x if x is not None else 0.01 if end == "left" else 0.99, value)
     box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.3}
     style: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7, "color": "0.3", "zorder": 5, "bbox": box}
     shift = (0.0, 1.5 if vertical == "bottom" else -1.5)
     axes.annotate(text, where, shift, xycoords=system, ha=end, va=vertical, gid="level", **style)
+
+
+def _covered(axes: Axes, end: str, low: float, row: float, text: str) -> int:
+    """Count the points of lines, a hundred a line, that a text at an end of the axes would cover; below them, many."""
+    width = 0.6 * row * len(text) * axes.bbox.height / axes.bbox.width
+    covered = 0 if low >= 0.0 else 1000
+    for line in axes.lines:
+        x, y = (np.asarray(data, dtype=float) for data in line.get_data())
+        if line.get_transform() != axes.transData or len(x) < 2:
+            continue
+        places = (axes.transScale + axes.transLimits).transform(np.column_stack([x, y]))
+        at = np.linspace(0.0, width, 100) if end == "left" else np.linspace(1.0 - width, 1.0, 100)
+        covered += int(np.sum(np.abs(np.interp(at, *places.T) - (low + row / 2.0)) < row / 2.0))
+    return covered
 
 
 def _share(axes: Axes, points: float) -> float:

@@ -120,7 +120,6 @@ def draw_runs(
 
 def draw_scenarios(
     curves: pd.DataFrame,
-    final: pd.DataFrame,
     names: dict[str, str],
     measures: Sequence[str],
     chosen: FigureConfig,
@@ -129,7 +128,7 @@ def draw_scenarios(
     """Draw the curves of CPO-MADDPG in some scenarios, a panel below the other for each measure.
 
     Args:
-        curves, final: tables curves and summary of CPO-MADDPG.
+        curves: table of curves of CPO-MADDPG.
         names: scenario -> its name in the figure.
         measures: measure of each panel; "late reward" draws the last 60 % of the training.
         chosen: smoothing and confidence.
@@ -144,6 +143,6 @@ def draw_scenarios(
         axes.set_title("the last 60 %" if end else "", fontsize=8)
         figures.mark(axes, level, "energy limit", below=True)
         figures.name_lines(axes)
-    figures.state(figure, final, measures[0], names, "scenario", whose="CPO-MADDPG")
+    figures.state(figure, curves, measures[0], names, "scenario", "CPO-MADDPG", chosen.smoothing)
     figures.describe(figure, curves, chosen.confidence, chosen.smoothing)
     return figure
