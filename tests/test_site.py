@@ -1,5 +1,6 @@
 """The site: its sources say what the registries say, and every link, anchor, picture and file of its pages is there."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -8,10 +9,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from torch import Tensor, tensor
 
 from mecpaper.edition import build, code, notebooks
 from mecpaper.edition import text as markdown
 from mecpaper.edition.pages import Edition
+from mecpaper.env.game import Game
 
 pytest.importorskip("sphinx", reason="the extra `site` is not installed: make site")
 
@@ -151,10 +154,56 @@ def test_an_entry_of_the_reference_leads_to_its_source_and_to_its_equation(root,
 
 
 def test_every_equation_has_a_meaning_and_its_symbols(edition):
-    assert set(edition.meanings) == {row["equation"] for row in edition.equations} and all(edition.meanings.values())
+    assert set(edition.meanings) == {row["equation"] for row in edition.equations}
+    assert all(row["meaning"] for row in edition.meanings.values())
     symbols = {row["equation"]: {entry["name"] for entry in edition.symbols(row)} for row in edition.equations}
     assert {"bandwidth", "upload_rate", "offload", "transmit_power", "eavesdropper_noise_power"} <= symbols["12"]
     assert "observation" not in symbols["2"] and "size" in symbols["2"]
+    shared = {"size": "3 4 6 7", "energy": "8 20", "true_db": "11", "mean_accuracy": "15", "compute_cost": "24"}
+    shared |= {"penalty": "24", "reward_value": "42 43", "actors": "42 43", "actor_weights": "48", "joint_reward": "49"}
+    for name, equations in shared.items():
+        assert all(name in symbols[number] for number in equations.split()), name
+    assert all("constrained_game" not in symbols[number] for number in ("36", "54", "55"))
+    assert "held_transitions" in symbols["55"] and "devices" not in symbols["55"] and "devices" in symbols["25"]
+    assert not {"replay", "buffer", "noise"} & symbols["46"]
+    names = {name.removeprefix("-") for row in edition.meanings.values() for name in markdown.several(row["symbols"])}
+    assert names <= {entry["name"] for entry in edition.notation}
+
+
+def flat(values) -> list[float]:
+    """All numbers of a number, of a tensor, or of a sequence of either."""
+    if isinstance(values, list | tuple):
+        return [number for value in values for number in flat(value)]
+    return [float(number) for number in (values.flatten() if isinstance(values, Tensor) else [values])]
+
+
+def printed(sentence: str) -> list[tuple[float, float]]:
+    """The numbers of a sentence in SI units, each with half a unit of its last digit."""
+    scales = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
+    found = re.findall(r"(-?\d+(?:\.(\d+))?)(?:(?:\\ \\text\{| )([mkMG])(?=bit|Hz|s|J|W))?", sentence)
+    return [
+        (float(number) * scales.get(unit, 1.0), 0.5001 * 10 ** -len(decimals) * scales.get(unit, 1.0))
+        for number, decimals, unit in found
+    ]
+
+
+def test_every_example_of_an_equation_is_what_its_functions_compute(settings, edition):
+    names = {name for row in edition.equations for name in markdown.several(row["function"])}
+    places = [name.rpartition(".") for name in names if re.search(r"\.[a-z_]+\.[a-z_]+$", name)]
+    functions = {name: getattr(importlib.import_module(module), name) for module, _, name in places}
+    called = {row["equation"]: re.findall(r"\w+(?=;|$)", row["function"]) for row in edition.equations}
+    for number, row in edition.meanings.items():
+        assert bool(row["example"]) == bool(row["check"]) == bool(row["value"]), f"Eq. {number} lacks a part"
+        if not row["check"]:
+            continue
+        assert not called[number] or any(f"{name}(" in row["check"] for name in called[number]), f"Eq. {number}"
+        known = functions | {"tensor": tensor, "game": Game([settings.game])}
+        values = [float(value) for value in markdown.several(row["value"])]
+        assert flat(eval(row["check"], known)) == pytest.approx(values, rel=1e-3, abs=1e-9), f"Eq. {number}"
+        for value in values:
+            near = [abs(shown - value) <= half for shown, half in printed(row["example"])]
+            assert any(near), f"the example of Eq. {number} does not say {value:g}"
+    assert all(edition.meanings[str(number)]["check"] for number in range(1, 32))
 
 
 def test_every_statement_is_decided_by_the_lines_of_code_that_its_claim_shows(root, edition):

@@ -55,7 +55,7 @@ class Edition:
         self.statements = {number: [row for row in rows if row["claim"] == number] for number in self.verdicts}
         self.reading_effects = text.read(runs / "reading_effects.csv")
         self.measured_effects = {row["id"]: row["effect"] for row in text.read(runs / "measured_effects.csv")}
-        self.meanings = {row["equation"]: row["meaning"] for row in text.read(root / "docs" / "meanings.csv")}
+        self.meanings = {row["equation"]: row for row in text.read(root / "docs" / "meanings.csv")}
         words = text.read(root / "docs" / "alternatives.csv")
         self.alternatives = {(row["notebook"], row["heading"]): row["text"] for row in words}
         books = [Notebook(path, self.alternatives) for path in sorted((root / "notebooks").glob("*.ipynb"))]
@@ -113,13 +113,13 @@ class Edition:
         return path.read_text(encoding="utf-8").split("\n\n")[:2] if path.exists() else []
 
     def symbols(self, row: dict[str, str]) -> list[dict[str, str]]:
-        """List the symbols of the notation that stand in an equation."""
-        latex, number = self.formula(row)[0], row["equation"]
-        return [
-            entry
-            for entry in self.notation
-            if entry["first_equation"] == number or text.occurs(entry["symbol"], latex, int(number))
-        ]
+        """List the symbols of an equation; docs/meanings.csv names more where letters are shared, or fewer (-)."""
+        latex, number, shown = self.formula(row)[0], row["equation"], []
+        given = text.several(self.meanings[number]["symbols"])
+        for entry in self.notation:
+            found = entry["first_equation"] == number or text.occurs(entry["symbol"], latex, int(number))
+            shown += [entry] if entry["name"] in given or (found and f"-{entry['name']}" not in given) else []
+        return shown
 
     def found(self) -> str:
         """Read what was found from the README."""

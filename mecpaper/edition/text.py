@@ -67,14 +67,14 @@ def occurs(symbol: str, formula: str, equation: int) -> bool:
         latex = re.sub(r"\\mathbb|\((t|\\pi|s, a)\)", "", latex.replace("_{n'k}", "_{nk}"))
         return re.sub(r"(\\[,;!]|\s)+", " ", latex)
 
-    core, place = re.fullmatch(r"(.*?)(?: \((.*)\))?", symbol).groups()  # type: ignore[union-attr]
-    if place and equation not in numbers(place, "Eq"):
-        return False
-    for part in bare(core).split(", "):
+    for entry in re.split(r", (?![^(]*\)|[^\\]*\\rangle)", symbol):  # a comma within brackets separates no symbols
+        core, place = re.fullmatch(r"(.*?)(?: \((.*)\))?", entry).groups()  # type: ignore[union-attr]
+        part = bare(core)
         # S is not the S of S_n; what a device has, such as E^r, is written with one index or two.
         pattern = re.escape(part).replace(r"_\{nk\}", r"_\{?nk?\}?" if "^" in part else r"_\{nk\}")
         after = "A-Za-z" if re.search(r"[_^]", part) else "A-Za-z_^"
-        if re.search(rf"(?<![A-Za-z\\^_]){pattern}(?![{after}])", bare(formula)):
+        here = not place or equation in numbers(place, "Eq")
+        if here and re.search(rf"(?<![A-Za-z\\^_]){pattern}(?![{after}])", bare(formula)):
             return True
     return False
 
