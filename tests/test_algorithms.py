@@ -104,7 +104,7 @@ def source(seed=0):
 # -- Eq 39-41: the constraint and its multiplier -------------------------------------------------------
 
 
-@pytest.mark.parametrize(("share", "judged"), [(0.5, [0.0, 1.0]), (0.0, [0.5, 0.5])])
+@pytest.mark.parametrize(("share", "judged"), [(0.5, [0.0, 1.0]), (0.0, [0.5, 0.5]), (1e-308, [0.0, 0.0])])
 def test_eq39_the_excess_is_that_of_the_episodes_without_noise_summed_over_slots(small, monkeypatch, share, judged):
     experiment = resolve(small, "cpo_maddpg", "default")
     scale = experiment.scale.model_copy(update={"slots_per_update": 5})

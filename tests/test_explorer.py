@@ -186,8 +186,8 @@ def test_a_policy_outside_its_training_says_so(settings, default, policies, stro
     gain, wide = ("{:g} to {:g}".format(*pair) for pair in (settings.game.gain_db, strong))
     assert said(gain_db=strong) == f"Outside the training range: g = {wide} dB (trained on {gain})."
     both = said(battery_capacity=11.0, harvest_fraction=0.15)
-    assert "B_max = 11 J (trained on 8)" in both and "harvest = 0.15 B_max (trained on 0.1)" in both
-    assert "C_limit = 0.05 B_max" in said(cost_limit_fraction=0.1)
+    assert "battery = 11 J (trained on 8)" in both and "harvest = 0.15 of it (trained on 0.1)" in both
+    assert "a limit of 0.05 of the battery" in said(cost_limit_fraction=0.1)
     assert "device 21 uses the actor of device 1" in said(devices=30)
     assert "only the first 5 are used" in said(devices=5)
     assert said(gain_db=(8.5, 9.5)) == ""
@@ -304,7 +304,7 @@ def test_the_picture_shows_numbers_and_the_papers_points(settings, default, poli
     assert isinstance(figure, Figure) and len(figure.axes) == 7
     shown = texts(figure)
     assert f"reward {result.measures['reward']:.2f}" in shown and "paper's reward 1.27" in shown
-    assert "threshold 2.40 J" in shown and "C_limit 0.400 J" in shown
+    assert "threshold 2.40 J" in shown and "limit 0.400 J" in shown
     elsewhere = explorer.compute(settings, replace(default, gain_db=(5.0, 9.0)), policies)
     assert "paper's reward" not in texts(explorer.draw(elsewhere, reported))
 
@@ -473,7 +473,7 @@ def test_every_control_moves_the_picture_and_the_numbers(app):
         control.value = value
         assert app.picture.value != before
     assert app.drawn == 9
-    assert "All request, random power: g 6.5 to 12 dB, B_max 11 J" in app.footer.value
+    assert "All request, random power: g 6.5 to 12 dB, battery 11 J" in app.footer.value
 
 
 def test_the_hints_name_the_papers_points_and_the_training(app, settings):
@@ -485,7 +485,7 @@ def test_the_hints_name_the_papers_points_and_the_training(app, settings):
     assert f"paper {ranges}; trained on " + "{:g} to {:g}<".format(*game.gain_db) in app.hints["gain_db"].value
     assert f"paper {game.cost_limit_fraction:g}<" in app.hints["cost_limit_fraction"].value
     app.sliders["battery_capacity"].value = 12.0
-    assert "Outside the training range: B_max = 12 J" in app.notice.value
+    assert "Outside the training range: battery = 12 J" in app.notice.value
     app.controller.value = "random"
     assert app.notice.value == "" and "trained" not in app.hints["battery_capacity"].value
 
@@ -535,7 +535,7 @@ def test_a_move_is_said_and_undone(app):
     assert app.undo.disabled
     before = app.picture.value
     app.sliders["battery_capacity"].value = 9.0
-    assert "Battery B_max, J: 8 → 9. " in app.change.value and "mean battery, J" in app.change.value
+    assert "Battery capacity, J: 8 → 9. " in app.change.value and "mean battery, J" in app.change.value
     app.controller.value = "random"
     assert "→ Random" in app.change.value
     app.undo.click()
@@ -617,7 +617,7 @@ def test_changes_from_several_threads_end_with_the_last_state(app):
     for thread in threads:
         thread.join()
     assert (app.result.state.battery_capacity, app.result.state.devices) == (11.0, 12)
-    assert "B_max 11 J" in app.footer.value and "N = 12" in app.footer.value
+    assert "battery 11 J" in app.footer.value and "N = 12" in app.footer.value
 
 
 def test_the_buttons_train_and_stop(small, bare, no_writing):

@@ -171,7 +171,7 @@ class OffPolicy(Learner):
         learning = self.learning
         gone = done >= learning.noise_until and learning.noise[1] == 0.0
         share = 1.0 if gone else learning.noise_free_share
-        return torch.ones(len(free)) / len(free) if share in (0.0, 1.0) else free / (share * len(free))
+        return torch.ones(len(free)) / len(free) if share in (0.0, 1.0) else free.double() / (share * len(free))
 
     def credit(self, slot: Slot, t: int) -> Tensor:
         r"""Compute what the critic learns as the reward of slot `t` (from 0), `[run, env, agent]` (D43).

@@ -125,7 +125,7 @@ def draw_live(training: LiveTraining, figure: Figure | None = None) -> Figure:
             if limit:
                 axes.axhline(limit, color=RED, linewidth=1.2, linestyle="--")
                 shown.append(limit)
-                entries.append((f"╌ C_limit {limit:.3f} J", RED))
+                entries.append((f"╌ limit {limit:.3f} J", RED))
             low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
             room = 0.1 * max(high - low, 0.05)
             axes.set(xlim=(0, training.episodes), ylim=(low - room, high + 3.5 * room))

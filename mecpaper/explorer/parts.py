@@ -17,16 +17,16 @@ from mecpaper.explorer.state import Reported, span
 
 SLIDERS: dict[str, tuple[str, type, float, float, float, str]] = {
     "gain_db": ("Channel gain g, dB", widgets.FloatRangeSlider, -4.0, 20.0, 0.5, ".1f"),
-    "battery_capacity": ("Battery B_max, J", widgets.FloatSlider, 1.0, 20.0, 0.5, ".1f"),
-    "harvest_fraction": ("Harvest per slot, of B_max", widgets.FloatSlider, 0.0, 0.3, 0.01, ".2f"),
+    "battery_capacity": ("Battery capacity, J", widgets.FloatSlider, 1.0, 20.0, 0.5, ".1f"),
+    "harvest_fraction": ("Harvest per slot, of the capacity", widgets.FloatSlider, 0.0, 0.3, 0.01, ".2f"),
     "devices": ("Users N", widgets.IntSlider, 1, 60, 1, "d"),
-    "cost_limit_fraction": ("Energy limit C_limit, of B_max", widgets.FloatSlider, 0.005, 0.2, 0.005, ".3f"),
+    "cost_limit_fraction": ("Energy limit, of the capacity", widgets.FloatSlider, 0.005, 0.2, 0.005, ".3f"),
 }
 """Sliders by key of params.yaml: title, widget, minimum, maximum, step and format."""
 
 NAMES = {
     "who": "Controller",
-    "beside": "Beside it",
+    "beside": "Second controller",
     "points": "Operating point",
     "episodes": "Seed of the random episodes",
     "learner": "Algorithm to train",
@@ -120,7 +120,7 @@ def tiles(result: Result, at_default: Result, reported: Reported, other: Result 
     parts = []
     for key, (name, style) in TILES.items():
         value, before = (shown(played, key) for played in (result, at_default))
-        note = f"C_limit {result.cost_limit:.3f}" if key == "energy" else f"default {before}"
+        note = f"limit {result.cost_limit:.3f}" if key == "energy" else f"default {before}"
         printed = reported.get((result.point or "", key))
         if printed is not None:
             note += f"<br>paper {style.format(printed)}"

@@ -141,7 +141,7 @@ def notices(settings: Config, state: State, controller: StoredPolicy | Control, 
         if controller.planned and state.changes(settings.game):
             yield "Planned for the default setting; its actions stay the same here."
         return
-    names = {"gain_db": ("g", "dB"), "battery_capacity": ("B_max", "J"), "harvest_fraction": ("harvest", "B_max")}
+    names = {"gain_db": ("g", "dB"), "battery_capacity": ("battery", "J"), "harvest_fraction": ("harvest", "of it")}
     outside = []
     for key, (minimum, maximum) in controller.trained_range(game).items():
         low, high = state.range_of(key)
@@ -153,7 +153,7 @@ def notices(settings: Config, state: State, controller: StoredPolicy | Control, 
         yield f"Outside the training range: {'; '.join(outside)}."
     limit, devices = controller.cost_limit_fraction, controller.devices
     if limit is not None and state.cost_limit_fraction != limit:
-        yield f"Trained for C_limit = {limit:g} B_max: another limit changes the measures, not the actions."
+        yield f"Trained for a limit of {limit:g} of the battery: another limit changes the measures, not the actions."
     if state.devices > devices:
         yield (
             f"Trained for {devices} devices, one actor each. With {state.devices} devices the actors repeat: "

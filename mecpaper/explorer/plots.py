@@ -212,7 +212,7 @@ def draw_energy(axes: Axes, result: Result, other: Result | None = None) -> None
     axes.axhline(result.cost_limit, color=RED, linewidth=1.2, linestyle="--")
     top = max(result.cost_limit, result.energy.max())
     entries = [(f"━ mean {result.measures['energy']:.3f} J, band 5-95 %", BLUE)]
-    entries.append((f"╌ C_limit {result.cost_limit:.3f} J", RED))
+    entries.append((f"╌ limit {result.cost_limit:.3f} J", RED))
     if other is not None:
         axes.plot(slots, other.energy[:, 0], **OTHER)
         top = max(top, other.energy[:, 0].max())

@@ -49,8 +49,8 @@ class State:
 
     def __str__(self) -> str:
         return (
-            f"g {span(*self.gain_db)} dB, B_max {self.battery_capacity:g} J, harvest {self.harvest_fraction:g} B_max, "
-            f"N = {self.devices}, C_limit {self.cost_limit_fraction:g} B_max"
+            f"g {span(*self.gain_db)} dB, battery {self.battery_capacity:g} J, harvest {self.harvest_fraction:g} and "
+            f"limit {self.cost_limit_fraction:g} of it, N = {self.devices}"
         )
 
 

@@ -37,7 +37,7 @@ from mecpaper.policies.stored import StoredPolicy
 
 WIDE = {"width": "96%"}
 
-NOBODY = ("nobody", "")
+NOBODY = ("none", "")
 """The choice of no other controller."""
 
 
@@ -89,7 +89,9 @@ class Explorer:
             row = [title(text), self.sliders[key], self.hints[key]]
             rows[key] = widgets.VBox(row, layout={"margin": "0 0 4px 0"})
         self.notice, self.change, self.seed = widgets.HTML(layout=WIDE), widgets.HTML(), widgets.HTML()
-        self.undo = marked(widgets.Button(description="↶ Undo", disabled=True, layout={"width": "90px"}), "undo")
+        self.undo = marked(
+            widgets.Button(description="↶ Undo", disabled=True, layout={"width": "90px", "min_width": "90px"}), "undo"
+        )
         self.undo.on_click(self._undo)
         self.numbers, self.footer, self.copy = widgets.HTML(), widgets.HTML(), widgets.HTML()
         layout = {"width": "100%", "max_width": "1400px"}
@@ -120,8 +122,8 @@ class Explorer:
     def _points(self) -> list[tuple[str, str]]:
         shown = [("choose a scenario …", "")]
         for name in operating_points(self.settings):
-            changes = self.settings.scenarios[name].items()
-            text = ", ".join(f"{key} {value}" for key, value in changes) or "as in Table 2"
+            changes = {key: value for key, value in self.settings.scenarios[name].items() if key != "effort"}
+            text = ", ".join(f"{key} {value}" for key, value in changes.items()) or "as in Table 2"
             shown.append((f"{name}: {text}".replace("_", " "), name))
         return shown
 

@@ -150,7 +150,7 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, measure: str) -> None:
         axes.plot(run["episode"], run[measure], linewidth=0.7, color="#0173b2", alpha=0.6)
     axes.plot(curves.groupby("episode")[measure].mean(), linewidth=1.6, color="0.1")
     axes.set_xlabel("training episode")
-    axes.set_ylabel(AXES[measure].split(",")[0])
+    axes.set_ylabel(wrapped(AXES[measure].split(",")[0], 24))
 
 
 def draw_levels(axes: Axes, summary: pd.DataFrame, x: str, measure: str, confidence: float, label: str = "") -> None:

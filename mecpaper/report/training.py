@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from mecpaper.config.schema import FigureConfig
 from mecpaper.report import figures
 from mecpaper.report.labels import AXES
+from mecpaper.report.naming import wrapped
 from mecpaper.report.tables import to_markdown
 
 OUTCOME = (
@@ -80,7 +81,7 @@ def draw_growth(curves: pd.DataFrame) -> Figure:
     for axes, measure in zip(panels, ("reward", "energy"), strict=True):
         for _, points in curves.groupby("scenario"):
             axes.plot(points.groupby("episode")[measure].mean(), linewidth=0.9, color="#0173b2")
-        axes.set(xlabel="training episode", ylabel=AXES[measure])
+        axes.set(xlabel="training episode", ylabel=wrapped(AXES[measure], 24))
     names = curves["scenario"].unique()
     panels[0].set_title(f"{len(names)} begun, now {names[-1]}", loc="left", fontsize=8)
     return figure

@@ -100,7 +100,7 @@ def test_in_jupyterlab_everything_moves(browser_page, console_errors, lab, scree
 
     press(page, ".mx-gain_db .noUi-handle-upper", "ArrowRight", 8)
     press(page, ".mx-gain_db .noUi-handle-lower", "ArrowLeft", 8)
-    wait_for_drawing(page, "g 4 to 14 dB, B_max 8 J")
+    wait_for_drawing(page, "g 4 to 14 dB, battery 8 J")
     gained, second = measures(page), picture(page)
     page.screenshot(path=screenshots / "explorer_2_gain.png")
     assert second != first and gained["reward"] != start["reward"]
@@ -110,7 +110,7 @@ def test_in_jupyterlab_everything_moves(browser_page, console_errors, lab, scree
     before = drawings(page)
     drag(page, ".mx-battery_capacity .noUi-handle", 60)
     shown = float(page.locator(".mx-battery_capacity .widget-readout").inner_text())
-    wait_for_drawing(page, f"B_max {shown:g} J")
+    wait_for_drawing(page, f"battery {shown:g} J")
     stored, third = measures(page), picture(page)
     page.screenshot(path=screenshots / "explorer_3_battery.png")
     assert shown > 8.0 and third != second and stored["battery"] != gained["battery"]
