@@ -207,6 +207,9 @@ def test_table_beside_the_papers_numbers(tmp_path):
 def test_markdown_and_latex_escape_what_they_must():
     table = pd.DataFrame({"symbol": ["g_{n}"], "text_": ["a_b | 5 %"], "number": [0.25]})
     assert tables.to_markdown(table).splitlines()[-1] == r"| g_{n} | $a_{b}$ \| 5 % | 0.25 |"
+    for text in ("$S, s_t$", r"$\mathcal N_t$", "`a C_limit`", r"$\sigma^r_i$ or `J_c`", "https://a.b/C_limit"):
+        assert tables.formulas(text) == text
+    assert tables.to_markdown(table, plain=True).splitlines()[-1] == r"| g_{n} | a_b \| 5 % | 0.25 |"
     assert tables.formulas("C_limit and B_max, σ_e, not code.C_limit, `J_c`, ecpr_f, f_max(x)") == (
         "$C_{limit}$ and $B_{max}$, $σ_{e}$, not code.C_limit, `J_c`, ecpr_f, f_max(x)"
     )
@@ -284,6 +287,23 @@ def test_the_name_of_a_level_covers_as_little_as_it_can():
     axes.set_ylim(0.0, 1.5)
     figures.mark(axes, 1.0, "a level")
     assert axes.texts[0].get_horizontalalignment() == "right"
+    axes.invert_xaxis()
+    figures.mark(axes, 1.1, "a level")
+    assert axes.texts[1].get_horizontalalignment() == "left"
+
+
+def test_the_name_of_a_short_level_keeps_off_the_lines_at_its_place():
+    _, (axes,) = figures.new_figure(4.0)
+    axes.plot([0.0, 1.0], [0.53, 0.53])
+    axes.plot([8.0, 9.0], [0.47, 0.47], label="line")
+    axes.plot([0.0, 9.0], [np.nan, np.nan], label="nothing")
+    axes.set(xlim=(0.0, 10.0), ylim=(0.0, 1.0))
+    figures.mark(axes, 0.5, "x", at=8.4)
+    assert axes.texts[0].get_verticalalignment() == "bottom"
+    figures.mark(axes, 0.5, "x", at=0.4)
+    assert axes.texts[1].get_verticalalignment() == "top"
+    figures.name_lines(axes)
+    assert axes.texts[-1].get_text() == "line"
 
 
 def test_a_figure_of_six_learners_is_read_at_a_columns_width_and_in_grey(curves):

@@ -1,5 +1,6 @@
 """What a training takes is estimated before it starts: too much is refused in one line that says what fits."""
 
+import ctypes
 import json
 import re
 import subprocess
@@ -127,14 +128,16 @@ from mecpaper.training.memory import keep_freed
 if sys.argv[1] == "kept":
     keep_freed()
 faults = []
-for _ in range(4):
+for _ in range(12):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.zeros(2**24)  # 64 MiB
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-print(min(faults[1:]))
+print(sorted(faults)[6])
 """
     kept, given_back = (
         int(subprocess.run([sys.executable, "-c", code, how], capture_output=True, check=True).stdout)
         for how in ("kept", "not")
     )
+    if ctypes.CDLL(None).mallopt(-3, 2**30) != 1:
+        pytest.skip("this C library accepts no such threshold")
     assert kept * 4 < given_back

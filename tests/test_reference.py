@@ -181,8 +181,23 @@ def test_the_sweep_has_the_plans_of_the_default_setting_and_its_best_restarts(ro
     np.testing.assert_allclose(same["planned_reward"], stored.max()[same.index], rtol=1e-6)
 
 
+def test_yardsticks_are_written_for_the_settings_of_params(root, tmp_path):
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    for before, after in (("scale: study", "scale: smoke"), ("generations: 30 ", "generations: 1 "),
+                          ("slots: 50 ", "slots: 5 "), ("devices: 20 ", "devices: 3 "),
+                          ("final_episodes: 40 ", "final_episodes: 2 ")):  # fmt: skip
+        assert before in text
+        text = text.replace(before, after, 1)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "data" / "runs").mkdir(parents=True)
+    planner.write_yardsticks(tmp_path)
+    table, sweep = (pd.read_csv(tmp_path / "data" / "runs" / f"{n}.csv") for n in ("planner", "parameter_sweep"))
+    assert set(table["policy"]) == set(planner.FAMILIES) and set(table["game"]) == {"default"}
+    assert sweep.groupby("cycles_per_bit").size().to_dict() == dict.fromkeys((30.0, 35.0, 40.0, 45.0, 50.0), 4)
+
+
 def test_stored_plans_are_what_the_planner_finds(root, settings):
-    """The first search of the stationary family with and without the limit, of those that notebook 06 stores."""
+    """The first search of the stationary family with and without the limit, of those that are stored."""
     chosen, family = settings.evaluation, "stationary"
     stored = pd.read_csv(root / "data" / "runs" / "planner.csv").query("policy == @family and restart == 0")
     size = (1, settings.planner.generations, chosen.seed + 1, chosen.final_episodes)

@@ -367,6 +367,14 @@ def test_the_code_of_a_name_is_shown_without_its_docstring(tmp_path):
     assert code.body(tmp_path, "room/made.py::f") == code.body(tmp_path, "room.made.f")
     assert code.body(tmp_path, "room.made.C.g") == "def g(self):\n    return 2"
     assert code.body(tmp_path, "room.made.C") == "class C:\n\n    def g(self):\n        return 2"
+    short = 'def a():\n    """Only."""\n\n\ndef b():\n    """Both."""; return 3\n\n\n'
+    short += 'async def c():\n    """Add."""\n    return 4\n'
+    (tmp_path / "room" / "short.py").write_text(short, encoding="utf-8")
+    assert code.body(tmp_path, "room.short.a") == 'def a():\n    """Only."""'
+    assert code.body(tmp_path, "room.short.b") == 'def b():\n    """Both."""; return 3'
+    assert code.body(tmp_path, "room.short.c") == "async def c():\n    return 4"
+    with pytest.raises(LookupError, match=r"room\.made: neither a function nor a class"):
+        code.body(tmp_path, "room.made")
     for name, missing in (
         ("room.made.C.h", "no h"),
         ("room.other.f", r"no \S*room.other\.py"),

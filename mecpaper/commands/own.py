@@ -99,7 +99,7 @@ def train(options: argparse.Namespace) -> int:
     if options.out is not None:
         tables = {row["experiment"]: read_table(Path(row["folder"]) / "summary.csv") for row in rows}
         means = [{"runs": name} | measured(table) for name, table in tables.items()]
-        print(to_markdown(pd.DataFrame(means)), f"Next: mecpaper compare {options.out}", sep="\n")
+        print(to_markdown(pd.DataFrame(means), plain=True), f"Next: mecpaper compare {options.out}", sep="\n")
     return 0
 
 
@@ -240,7 +240,7 @@ def compare(options: argparse.Namespace) -> int:
         rows = json.loads(found.to_json(orient="records"))
         print_json({"runs": table.to_dict("records"), "differences": rows, "notes": notes, "files": files})
         return 0
-    print(to_markdown(table), "", to_markdown(comparison.in_words(found)), "", sep="\n")
+    print(to_markdown(table, True), "", to_markdown(comparison.in_words(found), True), "", sep="\n")
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if not planned:

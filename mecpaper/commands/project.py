@@ -74,7 +74,7 @@ def clean(options: argparse.Namespace) -> int:
 
 STEPS = {
     "yardsticks": (
-        "Search the best plans at the default setting, and with other cycles per bit: data/runs/planner.csv.",
+        "Search the planner's best policies: planner.csv and parameter_sweep.csv in data/runs.",
         "policies.planner:write_yardsticks",
     ),
     "search": ("Search hyperparameters for every learner: data/runs/tuning.csv.", "training.tuning:search"),

@@ -28,16 +28,16 @@ def body(root: Path, name: str) -> str:
         path = path if path.is_dir() else path.with_suffix(".py")
     if not path.is_file():
         raise LookupError(f"{name}: there is no {path}")
-    text = path.read_text(encoding="utf-8")
-    node: ast.AST = ast.parse(text)
+    node: ast.AST = ast.parse(text := path.read_text(encoding="utf-8"))
     for part in parts:
         found = [inner for inner in getattr(node, "body", []) if getattr(inner, "name", "") == part]
         if not found:
             raise LookupError(f"{name}: there is no {part} in {path}")
         node = found[0]
-    assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        raise LookupError(f"{name}: neither a function nor a class")
     lines, last = text.splitlines(), node.end_lineno or 0
-    if ast.get_docstring(node) is not None:
+    if ast.get_docstring(node) is not None and node.body[1:] and node.body[1].lineno > (node.body[0].end_lineno or 0):
         described = slice(node.body[0].lineno - 1, node.body[0].end_lineno)
         last -= len(lines[described])
         del lines[described]
@@ -47,9 +47,9 @@ def body(root: Path, name: str) -> str:
 
 def rules(root: Path, claim: str) -> str:
     """List the lines of mecpaper/claims/rules.py that decide a claim, with a function that is a rule by itself."""
-    body = ast.parse((root / "mecpaper" / "claims" / "rules.py").read_text(encoding="utf-8")).body
-    defined = {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
-    every = next(node.value for node in body if isinstance(node, ast.AnnAssign))
+    statements = ast.parse((root / "mecpaper" / "claims" / "rules.py").read_text(encoding="utf-8")).body
+    defined = {node.name: node for node in statements if isinstance(node, ast.FunctionDef)}
+    every = next(node.value for node in statements if isinstance(node, ast.AnnAssign))
     assert isinstance(every, ast.Dict)
     chosen: list[ast.expr | ast.stmt] = []
     for key, rule in zip(every.keys, every.values, strict=True):

@@ -25,7 +25,7 @@ TITLES = {
 }
 """Figures and tables without a number in the paper, in the order of the site."""
 
-HOUSEKEEPING = {"describe", "late", "mark", "name_lines", "new_figure", "save", "stacked", "to_markdown", "yardsticks"}
+HOUSEKEEPING = "absent", "describe", "late", "mark", "name_lines", "new_figure", "save", "stacked", "to_markdown"
 """Functions of mecpaper.report that every figure uses, and no figure is linked to."""
 
 PICTURES = ("image/png", "image/svg+xml", "image/jpeg")
@@ -111,7 +111,7 @@ class Notebook:
         heading, markdown = self.heading_above(place), self.of_kind("markdown")
         end = min((at for at, _ in self.headings if at > place), default=len(self.cells))
         text = "\n\n".join(cell["source"] for at, cell in markdown if at <= end).rpartition(f"# {heading}\n")[2]
-        said = re.split(r"(?m)^#+ ", text)[0].strip()
+        said = re.sub(r"\n\n[^\n]*:$", "", re.split(r"(?m)^#+ |^\*\*Try it", text)[0].strip())
         # Pages of figures are in a folder beside that of the notebooks.
         return re.sub(r"\]\((?=\w+\.ipynb)", "](../notebooks/", said) if heading != self.title else ""
 

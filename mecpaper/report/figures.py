@@ -274,11 +274,11 @@ def state(
         return
     what, unit = re.split(r"[,:(]| per ", AXES[measure])[0].strip(), " J" if measure == "energy" else ""
     what = f"{whose}'s {what}" if whose else what[0].upper() + what[1:]
-    ends = [f"{mean:.2f}{unit}" for mean in means]
+    ends = [f"{round(mean, 2) + 0.0:.2f}{unit}" for mean in means]
     words = [names[group] for group in means.index]
     text = f"{what} ends between {ends[0]} ({words[0]}) and {ends[-1]} ({words[-1]})"
     if ends[0] == ends[-1]:
-        text = f"{what} ends at {ends[0]} with {' and '.join(dict.fromkeys([words[0], words[-1]]))}"
+        text = f"{what} ends at {ends[0]} with {', '.join(words[:-1])}{' and ' if words[1:] else ''}{words[-1]}"
     elif by == "algorithm" and NAMES["cpo_maddpg"] in words[1:-1]:
         text += f"; CPO-MADDPG: {ends[words.index(NAMES['cpo_maddpg'])]}"
     figure.suptitle(wrapped(text, int(14.5 * figure.get_figwidth())), fontsize=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import compress, pairwise
 from textwrap import fill
 from typing import Any
 
@@ -31,7 +31,11 @@ def name_lines(axes: Axes) -> None:
         if not axes.has_data():
             axes.text(0.5, 0.5, "no runs", transform=axes.transAxes, ha="center", color="0.35")
         return
-    lines: list[Any] = [handle[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
+    every: list[Any] = [handle[0] if isinstance(handle, ErrorbarContainer) else handle for handle in handles]
+    shown = [np.isfinite(line.get_ydata()).any() for line in every]
+    lines, labels = [list(compress(part, shown)) for part in (every, labels)]
+    if not lines:
+        return
     axes.get_ylim()  # applies a scale that matplotlib has put off
     to_axes, names = axes.transScale + axes.transLimits, [wrapped(label, 16) for label in labels]
     ends = []
@@ -78,7 +82,10 @@ def name_level(axes: Axes, value: float, text: str, x: float | None = None, belo
         for end, vertical in places
         if all(end != other or abs(foot(value, vertical) - low) >= row for other, low in written)
     ]
-    end, vertical = min(free or places, key=lambda place: _covered(axes, place[0], foot(value, place[1]), row, text))
+    start = None if x is None else float(to_axes.transform((x, value))[0])
+    end, vertical = min(
+        free or places, key=lambda place: _covered(axes, place[0], start, foot(value, place[1]), row, text)
+    )
     system: Any = "data" if x is not None else ("axes fraction", "data")
     where = (x if x is not None else 0.01 if end == "left" else 0.99, value)
     box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.3}
@@ -87,8 +94,11 @@ def name_level(axes: Axes, value: float, text: str, x: float | None = None, belo
     axes.annotate(text, where, shift, xycoords=system, ha=end, va=vertical, gid="level", **style)
 
 
-def _covered(axes: Axes, end: str, low: float, row: float, text: str) -> int:
-    """Count the points of lines, a hundred a line, that a text at an end of the axes would cover; below them, many."""
+def _covered(axes: Axes, end: str, start: float | None, low: float, row: float, text: str) -> int:
+    """Count the points of lines, a hundred a line, that a text would cover: at an end of the axes, or from `start` on.
+
+    Below the axes they are many; all places are in shares of the axes.
+    """
     width = 0.6 * row * len(text) * axes.bbox.height / axes.bbox.width
     covered = 0 if low >= 0.0 else 1000
     for line in axes.lines:
@@ -96,8 +106,10 @@ def _covered(axes: Axes, end: str, low: float, row: float, text: str) -> int:
         if line.get_transform() != axes.transData or len(x) < 2:
             continue
         places = (axes.transScale + axes.transLimits).transform(np.column_stack([x, y]))
-        at = np.linspace(0.0, width, 100) if end == "left" else np.linspace(1.0 - width, 1.0, 100)
-        covered += int(np.sum(np.abs(np.interp(at, *places.T) - (low + row / 2.0)) < row / 2.0))
+        first = start if start is not None else 0.0 if end == "left" else 1.0 - width
+        across, up = places[np.argsort(places[:, 0], kind="stable")].T
+        heights = np.interp(np.linspace(first, first + width, 100), across, up, left=np.nan, right=np.nan)
+        covered += int(np.sum(np.abs(heights - (low + row / 2.0)) < 0.49 * row))  # not its own line
     return covered
 
 

@@ -153,20 +153,26 @@ def _flatten(prefix: str, value: Any) -> dict[str, Any]:
 
 
 def formulas(text: object) -> str:
-    """Write symbols with an index, such as C_limit, as formulas; names of code stay as they are."""
-    letters = r"(?<![\w`./$\\])([A-Za-zλσ]|MEC)\\?_(limit|max|min|nk|[a-zA-Z0-9])(?![\w(]|\.\w)"
-    return re.sub(letters, r"$\1_{\2}$", str(text))
+    """Write symbols with an index, such as C_limit, as formulas; code, names of code and formulas stay as they are."""
+    symbol = r"(?<![\w./\\])([A-Za-zλσ]|MEC)\\?_(limit|max|min|nk|[a-zA-Z0-9])(?![\w(]|\.\w)"
+    kept = r"`[^`]*`|(?<!\\)\$[^$]*\$"
+    return re.sub(f"{kept}|{symbol}", lambda m: f"${m[1]}_{{{m[2]}}}$" if m[1] else m[0], str(text))
 
 
-def to_markdown(table: pd.DataFrame) -> str:
+def to_markdown(table: pd.DataFrame, plain: bool = False) -> str:
     """Format a table as Markdown, without its index.
 
-    Unlike `DataFrame.to_markdown`, it escapes "|" and does not pad columns, which would make long rows unreadable;
-    symbols are `formulas`.
+    Unlike `DataFrame.to_markdown`, it escapes "|" and does not pad columns, which would make long rows unreadable.
+
+    Args:
+        table: table to format.
+        plain: for a terminal; otherwise symbols become `formulas`.
     """
 
+    written = str if plain else formulas
+
     def row(entries: Iterable[object]) -> str:
-        return "| " + " | ".join(formulas(entry).replace("|", r"\|").replace("\n", " ") for entry in entries) + " |"
+        return "| " + " | ".join(written(entry).replace("|", r"\|").replace("\n", " ") for entry in entries) + " |"
 
     head = [row(table.columns), row(["---"] * len(table.columns))]
     return "\n".join([*head, *(row(entry) for entry in table.itertuples(index=False))])

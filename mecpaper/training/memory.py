@@ -41,7 +41,8 @@ def keep_freed() -> None:
     """Let this process keep the memory of freed tensors for the next ones.
 
     The C library of Linux gives large blocks back to the system, which clears them page by page when the next tensor
-    asks for them: a fifth of the time of an update with ten runs. Elsewhere nothing is done.
+    asks for them: a fifth of the time of an update with ten runs. Elsewhere nothing is done, and where the C library
+    accepts no such threshold nothing changes.
     """
     library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(library, "mallopt"):  # musl has none
