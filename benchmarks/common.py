@@ -19,6 +19,7 @@ from mecpaper.algorithms.mappo import MAPPO, Rollout
 from mecpaper.algorithms.replay import Batch
 from mecpaper.config import ALGORITHMS, Config
 from mecpaper.env.game import Game
+from mecpaper.training.memory import keep_freed
 
 Side = Callable[[int], float]
 """One side of a comparison: does its work that many times and returns the seconds it took."""
@@ -187,6 +188,7 @@ def make_game(config: Config, runs: int = 1, envs: int = 1, scenario: str = "def
 
 def make_learner(config: Config, algorithm: str, game: Game, **changes: Any) -> Any:
     """A learner with its settings of params.yaml; `changes` are of the section `learning`."""
+    keep_freed()  # as trainings do
     learning, own = config.learner_with(algorithm, config.changes("default"))
     learning = learning.model_copy(update=changes)
     return ALGORITHMS[algorithm].learner_class()(game, learning, [own] * game.runs, range(game.runs))

@@ -19,7 +19,7 @@ from mecpaper.config import Config
 
 ALGORITHM = "cpo_maddpg"
 DEVICES = (10, 20, 50, 100, 200)
-RUNS = (1, 2, 4, 8, 16, 32, 64)
+RUNS = (1, 2, 5, 10, 30, 64)
 
 
 def exponent(numbers: tuple[int, ...], costs: list[float]) -> float:
@@ -50,7 +50,9 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     """Times of an update, exponents, bytes."""
     of_devices, devices_exponent = sweep(config, options, DEVICES, "devices")
     of_runs, runs_exponent = sweep(config, options, RUNS, "runs")
+    shares = [f"{entry['median'] / number:.2f} ms with {number}" for number, entry in zip(RUNS, of_runs, strict=True)]
     values = [
+        ["a run's share of an update, with so many runs", ", ".join(shares)],
         [f"exponent in devices, {DEVICES[0]} to {DEVICES[-1]}, 1 run", f"{devices_exponent:.2f}"],
         [f"exponent in runs, {RUNS[0]} to {RUNS[-1]}, {config.game.devices} devices", f"{runs_exponent:.2f}"],
     ]

@@ -3,11 +3,12 @@
 One side is an update of each learner of params.yaml (critic, actors, targets, optimisers, all agents at once) on a
 prepared mini-batch of 64 random joint transitions at the default setting; for MAPPO it is a whole round of episodes
 with all its mini-batches. The other side is only the matrix products of this update, recorded while it ran: the same
-shapes in the same order, on contiguous, preallocated operands and outputs. Both do the same number of floating-point
-operations in products (2 b m k n each, as counted by torch's FlopCounterMode), so the share is the quotient of the
-times. The rest of an update (activations, Adam, target updates, norms, autograd) keeps it below 1. The reference's
-operands may stay in the cache between products where the learner's cannot, which makes the share smaller. Avoidable
-products count on both sides: the share measures how fast the arithmetic is done, not how little of it is needed.
+shapes and precisions in the same order, on contiguous, preallocated operands and outputs. Both do the same number of
+floating-point operations in products (2 b m k n each, as counted by torch's FlopCounterMode), so the share is the
+quotient of the times. The rest of an update (activations, Adam, target updates, norms, autograd) keeps it below 1. The
+reference's operands may stay in the cache between products where the learner's cannot, which makes the share smaller.
+Avoidable products count on both sides: the share measures how fast the arithmetic is done, not how little of it is
+needed.
 
 "As trained" is the same update at the batch of params.yaml; claim 34 reads these rows.
 """
@@ -31,12 +32,12 @@ GOAL = 0.5
 PRODUCTS = {torch.ops.aten.mm: 0, torch.ops.aten.bmm: 0, torch.ops.aten.addmm: 1, torch.ops.aten.baddbmm: 1}
 """The operations in which all products of a network arrive -> place of the left factor among the arguments."""
 
-Shape = tuple[int, int, int, int]
-"""Batch, rows, inner size, columns of a product."""
+Shape = tuple[int, int, int, int, torch.dtype]
+"""Batch, rows, inner size, columns and precision of a product."""
 
 
 class Recorder(TorchDispatchMode):
-    """Notes the shape of every matrix product, also those of the backward pass."""
+    """Notes the shape and precision of every matrix product, also those of the backward pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,16 +48,17 @@ class Recorder(TorchDispatchMode):
         if place is not None:
             left, right = args[place : place + 2]
             batch = left.shape[0] if left.dim() == 3 else 1
-            self.shapes.append((batch, left.shape[-2], left.shape[-1], right.shape[-1]))
+            self.shapes.append((batch, left.shape[-2], left.shape[-1], right.shape[-1], left.dtype))
         return func(*args, **(kwargs or {}))
 
 
 def products(shapes: list[Shape]) -> Callable[[], None]:
     """A function that makes the products of these shapes, and nothing else."""
     ready = {}
-    for batch, rows, inner, columns in set(shapes):
-        left, right = torch.randn(batch, rows, inner), torch.randn(batch, inner, columns)
-        ready[batch, rows, inner, columns] = left, right, torch.empty(batch, rows, columns)
+    for shape in set(shapes):
+        batch, rows, inner, columns, dtype = shape
+        left, right = torch.randn(batch, rows, inner).to(dtype), torch.randn(batch, inner, columns).to(dtype)
+        ready[shape] = left, right, torch.empty(batch, rows, columns, dtype=dtype)
     operands = [ready[shape] for shape in shapes]
 
     def run() -> None:
@@ -79,7 +81,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
             work.call()
         with FlopCounterMode(display=False) as counter:
             work.call()
-        total = sum(2 * math.prod(shape) for shape in recorder.shapes)
+        total = sum(2 * math.prod(shape[:4]) for shape in recorder.shapes)
         if total != counter.get_total_flops():
             raise RuntimeError(f"{name}: products of {total} FLOP recorded, {counter.get_total_flops()} counted")
         sides |= {name: timed(work.call), f"{name} products": timed(products(recorder.shapes))}

@@ -26,7 +26,7 @@ bfloat16 as well; of the rivals oneDNN rounds the factors of each product (`mkld
 - Of MATD3 an update is half of two calls of `learn`, since the actors learn at every second.
 
 Arithmetic limits the quotients with the pooled critic. The part "learning" has the number of operations of an update
-and the machine's rate: at the full rate, with nothing else to do, an update would still take more than half of its
+and the machine's rate: at the full rate, with nothing else to do, an update would still take about half of its
 present time. Less arithmetic would help: a smaller batch (the default of params.yaml is half of the one here), or the
 joint critic. The precision of the products changes little for the rivals. Separate critics are also limited by memory:
 their weights, gradients, moments and targets are five times 14 MB, which every update reads and writes several times,
