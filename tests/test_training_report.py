@@ -196,10 +196,9 @@ def test_every_explanation_is_compared_with_the_learners_own_update(root):
 
 def test_scenarios_are_drawn_below_each_other_and_those_without_runs_are_left_out(curves, settings):
     curves = curves.assign(scale="study")
-    final = training.last_points(curves).reset_index()
     names = {"users": "more users", "base": "the default", "other": "never trained"}
     measures = ("reward", "late reward", "energy")
-    figure = training.draw_scenarios(curves, final, names, measures, settings.figures, level=0.4)
+    figure = training.draw_scenarios(curves, names, measures, settings.figures, level=0.4)
     assert [axes.get_title() for axes in figure.axes] == ["", "the last 60 %", ""]
     for axes in figure.axes:
         assert {line.get_label() for line in axes.get_lines()} >= {"more users", "the default"}

@@ -267,6 +267,8 @@ def state(
         whose: learner that all runs are of, if they are of one.
         smoothing: points of a curve's running mean, whose last value is meant; 0 for final measures.
     """
+    if measure not in runs:  # nothing was trained
+        return
     if smoothing:
         runs = runs.sort_values("episode").groupby(["algorithm", "scenario", "seed"]).tail(smoothing)
     means = runs.groupby(by)[measure].mean().reindex(list(names)).dropna().sort_values(kind="stable")
