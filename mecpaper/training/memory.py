@@ -1,4 +1,4 @@
-"""Estimate what a training takes in memory before it starts, since the system kills what takes too much; keep it."""
+"""Memory of a training: what it will take, since the system kills what takes too much, and keeping what is freed."""
 
 from __future__ import annotations
 
