@@ -16,6 +16,7 @@ import torch
 
 from benchmarks import (
     cluster,
+    comparison,
     device_actor,
     explorer,
     faults,
@@ -42,6 +43,7 @@ PARTS = {
     "device_actor": device_actor,
     "growth": growth,
     "projection": projection,
+    "comparison": comparison,
     "gpu": gpu,
     "cluster": cluster,
     "faults": faults,

@@ -10,7 +10,8 @@ reference's operands may stay in the cache between products where the learner's 
 Avoidable products count on both sides: the share measures how fast the arithmetic is done, not how little of it is
 needed.
 
-"As trained" is the same update at the batch of params.yaml; claim 34 reads these rows.
+"As trained" is the same update at the batch of params.yaml; claim 34 reads these rows. The precision of products is the
+shared one of params.yaml everywhere, also for a learner that is trained in another.
 """
 
 from __future__ import annotations
@@ -72,10 +73,11 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     """Floating-point rates of every learner and of its products alone, and their quotient."""
     names = [name for name, entry in ALGORITHMS.items() if entry.learns]
     envs = config.scales["demo"].episodes_at_once
+    shared = {"precision": config.learning.precision}
     sides, amounts = {}, {}
     for name in names:
         plays_rounds = ALGORITHMS[name].learner_class() is MAPPO
-        work = make_work(config, name, make_game(config, envs=envs if plays_rounds else 1), batch=BATCH)
+        work = make_work(config, name, make_game(config, envs=envs if plays_rounds else 1), batch=BATCH, **shared)
         work.call()
         with Recorder() as recorder:
             work.call()
@@ -86,7 +88,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
             raise RuntimeError(f"{name}: products of {total} FLOP recorded, {counter.get_total_flops()} counted")
         sides |= {name: timed(work.call), f"{name} products": timed(products(recorder.shapes))}
         if not plays_rounds:
-            sides[f"{name} as trained"] = timed(make_work(config, name, make_game(config)).call)
+            sides[f"{name} as trained"] = timed(make_work(config, name, make_game(config), **shared).call)
         amounts[name] = total, work.updates, len(recorder.shapes)
     seconds = interleaved(sides, options.repetitions, options.seconds)
     figures, ratios, values = [], [], []

@@ -31,10 +31,15 @@ TOGETHER = 30
 
 
 def experiment_of(config: Config, case: str, seeds: list[int]) -> Experiment:
-    """The default setting of a case, such as "maddpg, float32"."""
+    """The default setting of a case, such as "maddpg, float32", whatever precision params.yaml has for its learner."""
     algorithm, precision = case.split(", ")
-    learning = config.learning.model_copy(update={"precision": precision})
-    return resolve(config.model_copy(update={"learning": learning}), algorithm, "default", seeds)
+    section = getattr(config, algorithm)
+    own = {key: value for key, value in section.learning.items() if key != "precision"}
+    changed = {
+        "learning": config.learning.model_copy(update={"precision": precision}),
+        algorithm: section.model_copy(update={"learning": own}),
+    }
+    return resolve(config.model_copy(update=changed), algorithm, "default", seeds)
 
 
 def train(config: Config, case: str, seeds: list[int]) -> tuple[list[float], float]:

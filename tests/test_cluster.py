@@ -39,7 +39,7 @@ def config(small):
 def calm(config, tmp_path_factory):
     """The results of one process."""
     root = tmp_path_factory.mktemp("calm")
-    experiments.train(named(config), root)
+    experiments.train(named(config), root, processes=1)
     return root
 
 

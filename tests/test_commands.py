@@ -42,7 +42,7 @@ def trained(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     (folder / "params.yaml").write_text(config.model_dump_json())
     (folder / "dvc.yaml").touch()
-    train([resolve(config, name, "default") for name in ("maddpg", "random")], folder)
+    train([resolve(config, name, "default") for name in ("maddpg", "random")], folder, processes=1)
     plan = {"game": "default", "policy": ["stationary", "always-local"], "constrained": True, "reward": [2.0, 1.0]}
     path = folder / "data" / "runs" / "planner.csv"
     empty = read_table(path, optional=True)

@@ -9,8 +9,9 @@ import sys
 import psutil
 import pytest
 
-from mecpaper.config import Config, named, parse
+from mecpaper.config import Config, named, parse, resolve
 from mecpaper.store import results
+from mecpaper.training import pool
 from mecpaper.training.experiments import train
 from mecpaper.training.loop import NotFiniteError
 
@@ -39,6 +40,15 @@ def test_processes_write_what_one_process_writes_and_report_as_one(several, tmp_
     assert {report[1] for report in reports} == {total}
     assert [report[0] for report in reports] == sorted(report[0] for report in reports)
     assert not train(experiments, tmp_path / "two", processes=2)
+
+
+def test_the_program_with_most_updates_of_all_its_runs_starts_first(settings):
+    names = ["users_50", "battery_10+many_seeds", "default", "long", "algorithm_1", "battery_9"]
+    programs = [[resolve(settings, "cpo_maddpg", name)] for name in names]
+    ordered = sorted(programs, key=pool._size, reverse=True)
+    assert [group[0].scenario for group in ordered] == [
+        "algorithm_1", "long", "battery_10+many_seeds", "users_50", "default", "battery_9",
+    ]  # fmt: skip
 
 
 def _poisoned(program, root, progress):

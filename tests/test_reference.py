@@ -10,6 +10,7 @@ import torch
 from mecpaper.env.game import Game
 from mecpaper.env.streams import generators
 from mecpaper.policies import planner, schedule
+from mecpaper.policies.controls import CONTROLS
 from mecpaper.policies.planner import FAMILIES
 from mecpaper.policies.plans import SIGNALS, Plan
 from mecpaper.system import tasks
@@ -190,10 +191,18 @@ def test_yardsticks_are_written_for_the_settings_of_params(root, tmp_path):
         text = text.replace(before, after, 1)
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "data" / "runs").mkdir(parents=True)
+    (tmp_path / "data" / "paper").symlink_to(root / "data" / "paper")
     planner.write_yardsticks(tmp_path)
     table, sweep = (pd.read_csv(tmp_path / "data" / "runs" / f"{n}.csv") for n in ("planner", "parameter_sweep"))
     assert set(table["policy"]) == set(planner.FAMILIES) and set(table["game"]) == {"default"}
     assert sweep.groupby("cycles_per_bit").size().to_dict() == dict.fromkeys((30.0, 35.0, 40.0, 45.0, 50.0), 4)
+    controls, rates = (pd.read_csv(tmp_path / "data" / "runs" / f"{n}.csv") for n in ("controls", "untrained_sor"))
+    assert controls["policy"].tolist() == list(CONTROLS)
+    # The paper's rates are of 20 devices where a scenario does not change them; here are 3.
+    as_printed = rates["scenario"].str.startswith("users_")
+    assert rates["place"].value_counts().to_dict() == {"Table 3": 4, "Table 4": 3}
+    assert (rates["paper"].notna() == as_printed).all() and as_printed.sum() == 3
+    assert rates[["untrained", "untrained, true gain"]].stack().between(0, 1).all()
 
 
 def test_stored_plans_are_what_the_planner_finds(root, settings):

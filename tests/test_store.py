@@ -184,7 +184,7 @@ def trained(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     _project(config, folder)
     experiments = named(config)
-    train(experiments, folder)
+    train(experiments, folder, processes=1)
     for experiment in experiments:
         results.complete(results.folder_of(folder, experiment), experiment.numbers, OLD)
     return config, folder

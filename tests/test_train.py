@@ -160,7 +160,7 @@ def test_experiments_that_fit_are_one_program_and_each_gets_its_own_folder(small
     monkeypatch.setattr(experiments, "groups", lambda group, _: [list(group)])
     train(batched[0], tmp_path / "together")
     monkeypatch.undo()
-    train(batched[0], tmp_path / "alone")
+    train(batched[0], tmp_path / "alone", processes=1)
     for experiment in batched[0]:
         both = [results.folder_of(tmp_path / name, experiment) for name in ("together", "alone")]
         assert sorted(path.name for path in both[0].iterdir()) == sorted(path.name for path in both[1].iterdir())
@@ -390,7 +390,7 @@ def test_an_algorithm_that_does_not_exist(small):
 
 
 def test_summary_has_a_row_per_seed_and_the_promised_columns(small, tmp_path):
-    train([resolve(small, algorithm, "default") for algorithm in ("cpo_maddpg", "random")], tmp_path)
+    train([resolve(small, algorithm, "default") for algorithm in ("cpo_maddpg", "random")], tmp_path, processes=1)
     (tmp_path / "params.yaml").write_text(small.model_dump_json())
     table = results.collect(tmp_path)
     assert list(table.columns) == list(results.SUMMARY_COLUMNS)
@@ -402,8 +402,8 @@ def test_summary_has_a_row_per_seed_and_the_promised_columns(small, tmp_path):
 
 
 def test_only_named_results_with_the_present_numbers_count_and_the_others_are_listed(small, tmp_path, capsys):
-    train([resolve(small, name, "default", [1]) for name in ("maddpg", "random")], tmp_path)
-    train([resolve(small, "maddpg", "short"), resolve(small, "matd3", "default")], tmp_path)
+    train([resolve(small, name, "default", [1]) for name in ("maddpg", "random")], tmp_path, processes=1)
+    train([resolve(small, "maddpg", "short"), resolve(small, "matd3", "default")], tmp_path, processes=1)
     data = small.model_dump()
     data["experiments"] = {"maddpg": ["default"], "random": ["default"], "matd3": ["default"]}
     (tmp_path / "params.yaml").write_text(parse(Config, data).model_dump_json())

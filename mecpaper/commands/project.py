@@ -74,7 +74,7 @@ def clean(options: argparse.Namespace) -> int:
 
 STEPS = {
     "yardsticks": (
-        "Search the planner's best policies: planner.csv and parameter_sweep.csv in data/runs.",
+        "Search the planner's best policies and measure those without learning: tables in data/runs.",
         "policies.planner:write_yardsticks",
     ),
     "search": ("Search hyperparameters for every learner: data/runs/tuning.csv.", "training.tuning:search"),

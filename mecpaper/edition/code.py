@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
+
+_parse = cache(ast.parse)
 
 
 def link(name: str) -> str:
@@ -28,7 +31,7 @@ def body(root: Path, name: str) -> str:
         path = path if path.is_dir() else path.with_suffix(".py")
     if not path.is_file():
         raise LookupError(f"{name}: there is no {path}")
-    node: ast.AST = ast.parse(text := path.read_text(encoding="utf-8"))
+    node: ast.AST = _parse(text := path.read_text(encoding="utf-8"))
     for part in parts:
         found = [inner for inner in getattr(node, "body", []) if getattr(inner, "name", "") == part]
         if not found:
@@ -47,7 +50,7 @@ def body(root: Path, name: str) -> str:
 
 def rules(root: Path, claim: str) -> str:
     """List the lines of mecpaper/claims/rules.py that decide a claim, with a function that is a rule by itself."""
-    statements = ast.parse((root / "mecpaper" / "claims" / "rules.py").read_text(encoding="utf-8")).body
+    statements = _parse((root / "mecpaper" / "claims" / "rules.py").read_text(encoding="utf-8")).body
     defined = {node.name: node for node in statements if isinstance(node, ast.FunctionDef)}
     every = next(node.value for node in statements if isinstance(node, ast.AnnAssign))
     assert isinstance(every, ast.Dict)

@@ -18,8 +18,7 @@ from mecpaper.training.experiments import train
 SCALE, SHOWN = "demo", "20_overall_comparison"
 
 STEPS: dict[str, tuple[list[str], int]] = {
-    "planner": (["yardsticks"], 11),
-    "controls": (["notebook", "notebooks/06_controls_and_parameters.ipynb"], 4),
+    "planner": (["yardsticks"], 12),
     "final measures": (["collect"], 2),
     "verdicts": (["decide"], 3),
     "Figures 4 to 6": (["notebook", f"notebooks/{SHOWN}.ipynb"], 5),

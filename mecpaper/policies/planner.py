@@ -18,14 +18,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from mecpaper.config import GameConfig, load
+from mecpaper.config import Config, GameConfig, load
 from mecpaper.config.tables import read_table
 from mecpaper.env.game import Game
 from mecpaper.env.measures import evaluate
-from mecpaper.policies.controls import CONTROLS, Control, all_request, always_local
+from mecpaper.policies.controls import CONTROLS, Control, all_request, always_local, measure_controls
 from mecpaper.policies.plans import GAIN, Plan, rehearse
 from mecpaper.policies.schedule import best_schedule
 from mecpaper.report.statistics import interval
+from mecpaper.report.tables import unlike_printed
 from mecpaper.store.files import write_table
 
 if TYPE_CHECKING:
@@ -170,22 +171,47 @@ _KEPT = (
 
 
 def write_yardsticks(root: Path) -> None:
-    """Plan for the default setting, and for each of the cycles per bit that notebook 06 chooses from.
+    """Plan for the default setting, and for each of the cycles per bit that notebook 06 chooses from; measure controls.
 
-    Writes data/runs/planner.csv, which is a `planner_table`, and data/runs/parameter_sweep.csv, the best restarts of
-    two families with the cycles per bit in the place of the game.
+    Writes four tables into data/runs: planner.csv, which is a `planner_table`; parameter_sweep.csv, the best restarts
+    of two families with the cycles per bit in the place of the game; controls.csv; and untrained_sor.csv.
 
     Args:
         root: the project's folder.
     """
     settings = load(root / "params.yaml")
-    evaluation, game = settings.evaluation, settings.game
-    effort = settings.run.planner_restarts, settings.planner.generations, evaluation.seed + 1, evaluation.final_episodes
+    game, fresh = settings.game, (settings.evaluation.seed + 1, settings.evaluation.final_episodes)
+    effort = settings.run.planner_restarts, settings.planner.generations, *fresh
     write_table(root / "data/runs/planner.csv", planner_table({"default": game}, list(FAMILIES), *effort))
     games = {value: game.changed(cycles_per_bit=value) for value in settings.planner.cycles_per_bit}
     table = planner_table(games, ["always-local", "stationary"], *effort).rename(columns={"game": "cycles_per_bit"})
     best = table.groupby(["cycles_per_bit", "policy", "constrained"])["planned_reward"].idxmax()
     write_table(root / "data/runs/parameter_sweep.csv", table.loc[best])
+    write_table(root / "data/runs/controls.csv", measure_controls(game, *fresh))
+    registry = read_table(root / "data/paper/reported.csv")
+    write_table(root / "data/runs/untrained_sor.csv", untrained_sor(settings, registry))
+
+
+def untrained_sor(settings: Config, registry: pd.DataFrame) -> pd.DataFrame:
+    """Measure `controls.all_request`, every chunk requested at a uniform power (§5.2.3), where the paper prints a rate.
+
+    Args:
+        settings: the whole configuration.
+        registry: data/paper/reported.csv.
+    Returns:
+        Of Tables 3 and 4: place, scenario, the safe offload rate printed (empty if the setting is not the printed one),
+        and executed offloads per request with the set of Eq. 11 around the estimate and around the true gain (D7).
+    """
+    printed = registry[(registry["measure"] == "sor") & registry["place"].isin(["Table 3", "Table 4"])]
+    table = printed.loc[printed["scenario"] != "", ["place", "scenario"]].reset_index(drop=True)
+    as_printed = [not unlike_printed(settings, registry, name) for name in table["scenario"]]
+    table["paper"] = printed["value"].astype(float).reset_index(drop=True).where(as_printed)
+    for column, centre in (("untrained", "estimate"), ("untrained, true gain", "true_gain")):
+        games = [settings.scenario(name).changed(gain_set=centre) for name in table["scenario"]]
+        table[column] = [
+            random_power_sor(game, settings.evaluation.seed + 1, settings.evaluation.final_episodes) for game in games
+        ]
+    return table
 
 
 def random_power_sor(config: GameConfig, seed: int, episodes: int) -> float:

@@ -50,7 +50,7 @@ def train_in_processes(
     """
     context = multiprocessing.get_context("spawn")
     stop, reports = context.Event(), context.Queue()
-    largest_first = sorted(groups, key=lambda group: -group[0].game.devices * group[0].scale.episodes)
+    largest_first = sorted(groups, key=_size, reverse=True)
     total = sum(group[0].scale.episodes for group in groups)
     done: dict[str, int] = {}
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(stop, reports)) as pool:
@@ -73,6 +73,14 @@ def train_in_processes(
                 future.cancel()
             raise
     return [experiment for future in futures for experiment in future.result()]
+
+
+def _size(group: list[Experiment]) -> float:
+    """Estimate the work of a program: updates by devices, of all its runs. MAPPO's updates are counted as if it
+    replayed."""
+    game, scale = group[0].game, group[0].scale
+    updates = scale.episodes / scale.episodes_at_once * game.slots / scale.slots_per_update
+    return sum(len(one.seeds) for one in group) * game.devices * updates
 
 
 def _take(reports: Any, done: dict[str, int]) -> None:
