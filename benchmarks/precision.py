@@ -3,8 +3,8 @@
 CPO-MADDPG and MADDPG are trained at the default setting from the same seeds, with all products in single precision and
 with those of all layers but the last in bfloat16. Compared are the rewards of the final policies on the same episodes,
 seed by seed. They are taken as equivalent if the 90 % Student's interval of their mean difference is within the margin,
-which is two one-sided tests at 5 % each. A wide interval is no difference: it asks for more seeds. With more seeds than
-an earlier run had of the same experiment, only the others are trained.
+which is two one-sided tests at 5 % each. A wide interval is no difference: it asks for more seeds. Seeds of an earlier
+run of the same experiment are kept, and only others are trained.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
     rewards: dict[str, list[float]] = {case: [] for case in cases}
     times: dict[str, list[float]] = {case: [] for case in cases}
     for case in (case for case in cases if keys[case] in part["values"]):
-        rewards[case] += earlier[f"{case}: final reward"][:count]
+        rewards[case] += earlier[f"{case}: final reward"]
         times[case] += earlier[f"{case}: training, a seed's share"]
     workers, context = min(len(cases), len(os.sched_getaffinity(0))), multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
@@ -74,7 +74,7 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
             found, seconds = job.result()
             rewards[case] += found
             times[case].append(seconds)
-    figures, values = [], [["scale", options.scale], ["seeds", str(count)], *keys.values()]
+    figures, values = [], [["scale", options.scale], *keys.values()]
     for case in cases:
         figures.append(figure(f"{case}: final reward", "", rewards[case]))
         figures.append(figure(f"{case}: training, a seed's share", "s", times[case]))
@@ -82,6 +82,6 @@ def measure(config: Config, options: Options) -> dict[str, Any]:
         single, reduced = (rewards[f"{algorithm}, {precision}"] for precision in PRECISIONS)
         mean, low, high = interval([b - a for a, b in zip(single, reduced, strict=True)], confidence=0.9)
         verdict = "equivalent" if low > -MARGIN and high < MARGIN else "not shown to be equivalent"
-        text = f"{mean:+.4f} ({low:+.4f} to {high:+.4f}): {verdict} within {MARGIN}"
+        text = f"{mean:+.4f} ({low:+.4f} to {high:+.4f}), {len(single)} seeds: {verdict} within {MARGIN}"
         values.append([f"{algorithm}: bfloat16 less float32, 90 % interval", text])
     return {"figures": figures, "ratios": [], "values": values}

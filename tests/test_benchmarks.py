@@ -44,5 +44,5 @@ def test_precisions_are_equivalent_if_the_whole_interval_is_within_the_margin(sm
     earlier = {"precision": {"values": known, "figures": figures}}
     found = precision.measure(small, _options(repetitions=40, earlier=earlier))
     text = dict(found["values"])["maddpg: bfloat16 less float32, 90 % interval"]
-    assert text.startswith(f"{shift:+.4f} (") and f"): {verdict}" in text
+    assert text.startswith(f"{shift:+.4f} (") and f"), 40 seeds: {verdict}" in text
     assert {entry["repetitions"] for entry in found["figures"]} == {40, 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import sys
 import threading
 from dataclasses import replace
@@ -552,6 +553,11 @@ def test_a_controller_beside_another_is_drawn_and_numbered_and_undone(app):
     for key in ("reward", "energy"):
         assert f'<span class="mx-other">{played.measures[key]:.3f}</span>' in app.numbers.value
     assert app.result.label == app.policies["maddpg/default"].label
+    app.sliders["battery_capacity"].value = 9.0
+    local = app.policies["always_local"].label
+    measured = r"mean battery, J [\d.]+ → [\d.]+"
+    assert re.search(rf"J: 8 → 9\. .*{measured}.*\. {local}: .*{measured}", app.change.value)
+    app.undo.click()
     app.undo.click()
     assert app.beside.value == "" and (app.picture.value, app.numbers.value) == (alone, numbers)
 

@@ -131,19 +131,28 @@ def tiles(result: Result, at_default: Result, reported: Reported, other: Result 
     return f'<div class="mx-tiles">{"".join(parts)}</div>'
 
 
-def changed(before: Result, after: Result) -> str:
-    """Say what differs between two states, and what it did to the measures, in one line; empty if nothing does."""
+def changed(before: Result, after: Result, others: tuple[Result | None, Result | None] = (None, None)) -> str:
+    """Say in one line what differs between two states, and what it did to the measures; empty if nothing does.
+
+    Args:
+        before, after: of the first controller.
+        others: the same of the second, which is named if it is the same in both.
+    """
     names = {key: title for key, (title, *_) in SLIDERS.items()} | {"episodes": "seed of the random episodes"}
     pairs = [(text, before.state.range_of(key), after.state.range_of(key)) for key, text in names.items()]
     moves = [f"{text}: {span(*old)} → {span(*new)}" for text, old, new in pairs if old != new]
     if before.label != after.label:
         moves.insert(0, f"{before.label} → {after.label}")
-    effects = [
-        f"{name} {shown(before, key)} → {shown(after, key)}"
-        for key, (name, _) in TILES.items()
-        if shown(before, key) != shown(after, key)
-    ]
-    return f"{'; '.join(moves)}. {', '.join(effects) or 'No measure changed'}." if moves else ""
+    if not moves:
+        return ""
+    old, new = others
+    beside = f" {new.label}: {_effects(old, new)}." if old and new and old.label == new.label else ""
+    return f"{'; '.join(moves)}. {_effects(before, after)}.{beside}"
+
+
+def _effects(before: Result, after: Result) -> str:
+    pairs = [(name, shown(before, key), shown(after, key)) for key, (name, _) in TILES.items()]
+    return ", ".join(f"{name} {old} → {new}" for name, old, new in pairs if old != new) or "No measure changed"
 
 
 def in_this_loop() -> Callable[[Callable[[], None]], Any]:

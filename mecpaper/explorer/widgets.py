@@ -62,6 +62,7 @@ class Explorer:
         self.layers: Layers = {}
         self.at_default: dict[tuple[str, int], Result] = {}
         self.result: Result | None = None
+        self.other: Result | None = None  # of the second controller
         self.search: threading.Thread | None = None
         self.drawn = 0
         self.redraw = LastOnly(self.refresh)
@@ -160,10 +161,10 @@ class Explorer:
         if self.result is not None:
             if self.back is None and self.result.state != state:
                 self.history.append(self.result.state)
-            self.change.value = line("hint", parts.changed(self.result, result))
+            self.change.value = line("hint", parts.changed(self.result, result, (self.other, other)))
         self.back = None if state == self.back else self.back
         self.undo.disabled = not self.history
-        self.result = result
+        self.result, self.other = result, other
         # The paper prints its numbers for its own algorithm.
         policy = self._trained(state)
         reported = self.reported if policy is not None and policy.algorithm == "cpo_maddpg" else {}
