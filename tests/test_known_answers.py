@@ -36,7 +36,10 @@ LEARNERS = [name for name, entry in ALGORITHMS.items() if entry.learns]
 
 @pytest.fixture(params=["float32", "bfloat16"])
 def small(small, request):
-    """`small` in either precision of products."""
+    """`small` in either precision of products, of which MAPPO has only single."""
+    learner = getattr(request.node, "callspec", None)
+    if request.param == "bfloat16" and learner and learner.params.get("algorithm") == "mappo":
+        pytest.skip("MAPPO has no products in bfloat16")
     data = small.model_dump()
     data["learning"]["precision"] = request.param
     return parse(Config, data)
@@ -138,11 +141,11 @@ def started(monkeypatch, kind, config, algorithm):
 )
 def test_eq42_eq43_every_learner_finds_the_best_action(small, monkeypatch, algorithm, critic, kind):
     # Tolerance: the root of the mean square of 0.3 z is 0.17, by which a policy misses that is right on average but
-    # blind to the channel. Half of that is allowed; a small critic that is still learning leaves 0.02 to 0.06.
+    # blind to the channel. Half of that is allowed; a small critic that is still learning leaves 0.03 to 0.07.
     game = ONE_SLOT | {"cost_limit_fraction": 1.0}
     learning = PLAIN | {"critic": critic, "hidden": [32, 32, 16] if critic in ("pooled", "channel") else [64, 64, 32]}
-    # MAPPO makes four updates a round; MATD3's actors move at every second update.
-    rounds = {"mappo": 400, "matd3": 1200}.get(algorithm, 800)
+    # MAPPO makes four updates a round; MATD3's actors move at every second update; MADDPG hears little on a channel.
+    rounds = 1200 if (algorithm, critic) == ("maddpg", "channel") else {"mappo": 400, "matd3": 1200}.get(algorithm, 800)
     config = configured(small, game, rounds, 32, learning, cpo_maddpg={"multiplier_fixed": 0.0})
     training, observation, best = started(monkeypatch, kind, config, algorithm)
 
