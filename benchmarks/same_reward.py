@@ -7,8 +7,9 @@ which both make after the same episodes. A point counts when it is measured, so 
 `curve_every` of the scale.
 
 - Ours is `Training` of maddpg with params.yaml, one seed alone, with all that it has and AgileRL has not: one critic
-  for all devices that hears what the channel carries, products in bfloat16, gradient clipping, a saturation penalty, a
-  critic that learns before the actors move, falling rates.
+  for all devices that hears what the channel carries, gradient clipping, a saturation penalty, a critic that learns
+  before the actors move, falling rates. Its products were in bfloat16 when it was measured, and are in single precision
+  since (D47), which takes nearly twice as long.
 - AgileRL plays copies of the PettingZoo environment and has its own networks, replay and `learn`
   (benchmarks/rivals/agilerl_reward.py says what it shares with ours): as many episodes at once, the same kind of
   untrained start, the same exploration, first rates, discount, batch, buffer. It makes an update as often per slot as
