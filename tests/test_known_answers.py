@@ -36,10 +36,7 @@ LEARNERS = [name for name, entry in ALGORITHMS.items() if entry.learns]
 
 @pytest.fixture(params=["float32", "bfloat16"])
 def small(small, request):
-    """`small` in either precision of products, of which MAPPO has only single."""
-    learner = getattr(request.node, "callspec", None)
-    if request.param == "bfloat16" and learner and learner.params.get("algorithm") == "mappo":
-        pytest.skip("MAPPO has no products in bfloat16")
+    """`small` in either precision of products."""
     data = small.model_dump()
     data["learning"]["precision"] = request.param
     return parse(Config, data)
